@@ -1,0 +1,33 @@
+// Files that are either there in full or not there: read whole, replace by rename, append a line.
+//
+// A rename without fsync of the file and of its folder is lost on a power cut, so every write here
+// syncs both (about 1 ms on an SSD). Errors: not_found, no_space, corrupt (read error), refused
+// (permissions); the previous content is intact after any of them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+
+namespace mayfly {
+
+Result<std::string> read_file(const std::filesystem::path& path);
+
+// Writes `<path>.tmp.<pid>`, syncs, renames over `path`, syncs the folder. The folder must exist.
+// `mode` as chmod takes it: 0600 for anything secret.
+Status write_file(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);
+
+// Appends `line` and a newline by one write call, so that two processes never mix their lines.
+// Not synced: for logs and events, which a crash of the machine may cut short.
+Status append_line(const std::filesystem::path& path, std::string_view line);
+
+// Syncs every regular file below `folder` and the folders themselves; then renames it to `target`
+// and syncs the parent. `target` must not exist.
+Status publish_folder(const std::filesystem::path& folder, const std::filesystem::path& target);
+
+// mkdir -p; refused with the path and the reason in words.
+Status make_folders(const std::filesystem::path& path);
+
+}  // namespace mayfly

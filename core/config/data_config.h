@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/field.h"
+
+namespace mayfly {
+
+enum class TrainOn { assistant, all };
+template <>
+struct EnumNames<TrainOn> {
+  static constexpr std::array values = {std::pair{TrainOn::assistant, std::string_view("assistant")},
+                                        std::pair{TrainOn::all, std::string_view("all")}};
+};
+
+// What to do with a row in which no token would be trained.
+enum class MaskCheck { error, warn, off };
+template <>
+struct EnumNames<MaskCheck> {
+  static constexpr std::array values = {std::pair{MaskCheck::error, std::string_view("error")},
+                                        std::pair{MaskCheck::warn, std::string_view("warn")},
+                                        std::pair{MaskCheck::off, std::string_view("off")}};
+};
+
+// What is trained on, and how rows become tokens.
+struct DataConfig {
+  std::vector<std::string> path;
+  std::optional<std::string> val_path;
+  double test_size = 0.0;
+  std::int64_t seed = 42;
+  std::optional<std::int64_t> sample_size;
+  std::optional<std::int64_t> max_train_samples;
+  std::int64_t cutoff_len = 1024;
+  TrainOn train_on = TrainOn::assistant;
+  MaskCheck mask_check = MaskCheck::error;
+  bool shuffle = true;
+
+  static constexpr void fields(auto&& field) {
+    using Self = DataConfig;
+    field("path", &Self::path,
+          FieldDoc{.doc = "JSONL files with one {\"messages\": [...]} a line, in order.",
+                   .flag = "--data"});
+    field("val_path", &Self::val_path,
+          FieldDoc{.doc = "A held-out JSONL file, evaluated but never trained on."});
+    field("test_size", &Self::test_size,
+          FieldDoc{.doc = "Share of the rows held out when there is no val_path.",
+                   .flag = "--test-size",
+                   .at_least = 0.0,
+                   .at_most = 0.9});
+    field("seed", &Self::seed,
+          FieldDoc{.doc = "Seed of the split into training and held-out rows.",
+                   .flag = "--seed",
+                   .at_least = 0});
+    field("sample_size", &Self::sample_size,
+          FieldDoc{.doc = "Use only the first so many rows.",
+                   .unit = "rows",
+                   .flag = "--sample-size",
+                   .at_least = 1});
+    field("max_train_samples", &Self::max_train_samples,
+          FieldDoc{.doc = "Train on at most so many rows; a file named filtered-<N>.jsonl implies N.",
+                   .unit = "rows",
+                   .at_least = 1});
+    field("cutoff_len", &Self::cutoff_len,
+          FieldDoc{.doc = "Longest example; what is beyond is cut off at the end.",
+                   .unit = "tokens",
+                   .flag = "--cutoff-len",
+                   .alias = "max_seq_length",
+                   .at_least = 8,
+                   .at_most = 1048576});
+    field("train_on", &Self::train_on,
+          FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
+                          "end-of-turn token, or all."});
+    field("mask_check", &Self::mask_check,
+          FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});
+    field("shuffle", &Self::shuffle,
+          FieldDoc{.doc = "New order of the rows each epoch; false: the file's order."});
+  }
+};
+static_assert(field_count<DataConfig>() == member_count<DataConfig>());
+
+}  // namespace mayfly

@@ -1,0 +1,60 @@
+// HTTP as one function. A status of 400 and over is an answer, not an error: the provider or store
+// says which kind it means.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace mayfly {
+
+struct HttpHeader {
+  std::string name, value;
+};
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  std::vector<HttpHeader> headers;  // Authorization is never sent on to another host
+  std::string body;
+  // Instead of `body`: these bytes of a file, streamed.
+  std::filesystem::path body_file;
+  std::int64_t body_offset = 0;
+  std::int64_t body_size = -1;  // -1: to the end
+  // Instead of HttpResponse::body: the answer goes to this file, from its present end if the server
+  // answers 206.
+  std::filesystem::path to_file;
+  int max_redirects = 0;
+  std::chrono::seconds connect_timeout{10};
+  std::chrono::seconds total_timeout{60};
+  // Fewer than 1 KB/s for this long is a stall. 0: only total_timeout.
+  std::chrono::seconds stall_timeout{30};
+  std::int64_t max_body_bytes = 64 << 20;  // of an answer kept in memory
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::vector<HttpHeader> headers;
+  std::string body;
+  std::int64_t body_bytes = 0;  // also when it went to a file
+
+  // The first header of that name, case-insensitive; "" if there is none.
+  std::string_view header(std::string_view name) const;
+};
+
+// Errors: unreachable (nothing can have happened), outcome_unknown (the request was sent and the
+// answer was lost), corrupt (body shorter than announced), no_space.
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+  virtual Result<HttpResponse> send(const HttpRequest& request) = 0;
+};
+
+}  // namespace mayfly

@@ -1,0 +1,104 @@
+#include "core/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <cctype>
+#include <memory>
+#include <vector>
+
+namespace mayfly {
+
+namespace {
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warn:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+    case LogLevel::off:
+      return spdlog::level::off;
+  }
+  return spdlog::level::info;
+}
+
+void write(spdlog::level::level_enum level, std::string_view text) {
+  const std::string masked = mask_tokens(text);
+  spdlog::log(level, spdlog::string_view_t(masked.data(), masked.size()));
+}
+
+}  // namespace
+
+Status start_log(std::string component, LogLevel console, const std::filesystem::path& file) {
+  std::vector<spdlog::sink_ptr> sinks;
+  auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  to_console->set_level(spdlog_level(console));
+  sinks.push_back(std::move(to_console));
+  if (!file.empty()) {
+    try {
+      auto to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
+      to_file->set_level(spdlog::level::debug);
+      sinks.push_back(std::move(to_file));
+    } catch (const spdlog::spdlog_ex& error) {
+      return Error{ErrorKind::refused, std::string("opening the log: ") + error.what()};
+    }
+  }
+  auto logger = std::make_shared<spdlog::logger>(std::move(component), sinks.begin(), sinks.end());
+  logger->set_level(spdlog::level::debug);
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %n  %v", spdlog::pattern_time_type::utc);
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+  return Unit{};
+}
+
+void log_debug(std::string_view text) {
+  write(spdlog::level::debug, text);
+}
+void log_info(std::string_view text) {
+  write(spdlog::level::info, text);
+}
+void log_warn(std::string_view text) {
+  write(spdlog::level::warn, text);
+}
+void log_error(std::string_view text) {
+  write(spdlog::level::err, text);
+}
+
+std::string mask_tokens(std::string_view text) {
+  // Prefixes of HuggingFace, OpenAI-like, AWS and GitHub tokens, and of any Authorization header.
+  constexpr std::array<std::string_view, 6> kPrefixes = {"hf_",  "sk-",  "AKIA",
+                                                         "ghp_", "Bearer ", "Basic "};
+  constexpr std::size_t kShortestToken = 12;
+  std::string masked;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    bool hit = false;
+    const bool word_start = at == 0 || std::isalnum(static_cast<unsigned char>(text[at - 1])) == 0;
+    for (const std::string_view prefix : kPrefixes) {
+      if (!word_start || text.substr(at, prefix.size()) != prefix) continue;
+      std::size_t end = at + prefix.size();
+      while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 ||
+                                   text[end] == '_' || text[end] == '-' || text[end] == '.' ||
+                                   text[end] == '/' || text[end] == '+' || text[end] == '=')) {
+        ++end;
+      }
+      if (end - at - prefix.size() < kShortestToken) continue;
+      masked += prefix;
+      masked += "***";
+      at = end;
+      hit = true;
+      break;
+    }
+    if (!hit) masked += text[at++];
+  }
+  return masked;
+}
+
+}  // namespace mayfly
