@@ -1,11 +1,11 @@
 #include "core/clock.h"
 
-#include <time.h>
-
 #include <array>
 #include <cstdio>
 #include <ctime>
 #include <thread>
+
+#include <time.h>
 
 namespace mayfly {
 

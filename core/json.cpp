@@ -1,8 +1,9 @@
 #include "core/json.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 namespace mayfly {
 
@@ -30,10 +31,8 @@ Place place_of(std::string_view text, std::size_t offset) {
 
 Error fault(std::string_view text, std::string_view what, std::size_t offset, std::string why) {
   const Place place = place_of(text, offset);
-  return Error{ErrorKind::corrupt,
-               std::move(why),
-               {},
-               {std::string(what), place.line, place.column}};
+  return Error{
+      ErrorKind::corrupt, std::move(why), {}, {std::string(what), place.line, place.column}};
 }
 
 }  // namespace

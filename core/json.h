@@ -5,9 +5,10 @@
 // costs seconds to compile, so it stays out of headers).
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/result.h"
 

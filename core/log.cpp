@@ -1,13 +1,13 @@
 #include "core/log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <cctype>
 #include <memory>
 #include <vector>
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace mayfly {
 
@@ -73,7 +73,7 @@ void log_error(std::string_view text) {
 
 std::string mask_tokens(std::string_view text) {
   // Prefixes of HuggingFace, OpenAI-like, AWS and GitHub tokens, and of any Authorization header.
-  constexpr std::array<std::string_view, 6> kPrefixes = {"hf_",  "sk-",  "AKIA",
+  constexpr std::array<std::string_view, 6> kPrefixes = {"hf_",  "sk-",     "AKIA",
                                                          "ghp_", "Bearer ", "Basic "};
   constexpr std::size_t kShortestToken = 12;
   std::string masked;

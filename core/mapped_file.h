@@ -20,7 +20,9 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
 
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::span<const std::byte> bytes() const {
+    return {data_, size_};
+  }
 
  private:
   MappedFile(const std::byte* data, std::size_t size) : data_(data), size_(size) {}

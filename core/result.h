@@ -44,7 +44,7 @@ struct FileLocation {
 
 struct Error {
   ErrorKind kind;
-  std::string message;   // one sentence for a person; says what was being done; never a secret
+  std::string message;    // one sentence for a person; says what was being done; never a secret
   std::string hint = {};  // the one thing to do about it, if there is one
   FileLocation at = {};   // empty file: none
 };
@@ -64,7 +64,9 @@ class [[nodiscard]] Result {
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
-  explicit operator bool() const { return state_.index() == 0; }
+  explicit operator bool() const {
+    return state_.index() == 0;
+  }
 
   T& operator*() {
     assert(*this);
@@ -74,8 +76,12 @@ class [[nodiscard]] Result {
     assert(*this);
     return *std::get_if<0>(&state_);
   }
-  T* operator->() { return &**this; }
-  const T* operator->() const { return &**this; }
+  T* operator->() {
+    return &**this;
+  }
+  const T* operator->() const {
+    return &**this;
+  }
 
   Error& error() {
     assert(!*this);

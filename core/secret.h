@@ -13,8 +13,12 @@ class Secret {
   Secret() = default;
   explicit Secret(std::string text) : text_(std::move(text)) {}
 
-  bool empty() const { return text_.empty(); }
-  const std::string& reveal() const { return text_; }
+  bool empty() const {
+    return text_.empty();
+  }
+  const std::string& reveal() const {
+    return text_;
+  }
   friend bool operator==(const Secret&, const Secret&) = default;
 
  private:

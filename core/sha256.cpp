@@ -1,16 +1,18 @@
 #include "core/sha256.h"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <fstream>
 #include <vector>
+
+#include <openssl/evp.h>
 
 namespace mayfly {
 
 struct Digest::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
+  ~State() {
+    EVP_MD_CTX_free(context);
+  }
 };
 
 Digest::Digest(Kind kind) : state_(std::make_unique<State>()) {

@@ -22,7 +22,9 @@ class Digest {
   Digest& operator=(Digest&&) noexcept;
 
   void update(const void* bytes, std::size_t size);
-  void update(std::string_view text) { update(text.data(), text.size()); }
+  void update(std::string_view text) {
+    update(text.data(), text.size());
+  }
   // Lower-case hex; the digest cannot be used after.
   std::string finish_hex();
 

@@ -22,19 +22,23 @@ Result<Usd> parse_usd(std::string_view text) {
       }
       micros = micros * 10 + (c - '0');
       if (places >= 0) ++places;
-      if (micros > 1'000'000'000'000'000) return bad;  // a thousand million dollars
+      if (micros > 1'000'000'000'000'000) return bad;  // so that what follows cannot overflow
     } else {
       return bad;
     }
   }
   if (!any_digit) return bad;
-  for (int p = places < 0 ? 0 : places; p < 6; ++p) micros *= 10;
+  for (int p = places < 0 ? 0 : places; p < 6; ++p) {
+    micros *= 10;
+    if (micros > 1'000'000'000'000'000) return bad;  // a thousand million dollars
+  }
   return Usd{micros};
 }
 
 std::string format_usd(Usd amount) {
   const char* sign = amount.micros < 0 ? "-" : "";
-  const double value = static_cast<double>(amount.micros < 0 ? -amount.micros : amount.micros) / 1e6;
+  const double value =
+      static_cast<double>(amount.micros < 0 ? -amount.micros : amount.micros) / 1e6;
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), value > 0 && value < 0.1 ? "%s$%.4f" : "%s$%.2f", sign,
                 value);

@@ -15,9 +15,15 @@ struct Usd {
   std::int64_t micros = 0;
 
   friend auto operator<=>(const Usd&, const Usd&) = default;
-  friend Usd operator+(Usd a, Usd b) { return {a.micros + b.micros}; }
-  friend Usd operator-(Usd a, Usd b) { return {a.micros - b.micros}; }
-  friend Usd operator*(Usd a, std::int64_t n) { return {a.micros * n}; }
+  friend Usd operator+(Usd a, Usd b) {
+    return {a.micros + b.micros};
+  }
+  friend Usd operator-(Usd a, Usd b) {
+    return {a.micros - b.micros};
+  }
+  friend Usd operator*(Usd a, std::int64_t n) {
+    return {a.micros * n};
+  }
 };
 
 constexpr Usd dollars(std::int64_t whole) {

@@ -12,8 +12,9 @@ namespace mayfly {
 enum class TrainOn { assistant, all };
 template <>
 struct EnumNames<TrainOn> {
-  static constexpr std::array values = {std::pair{TrainOn::assistant, std::string_view("assistant")},
-                                        std::pair{TrainOn::all, std::string_view("all")}};
+  static constexpr std::array values = {
+      std::pair{TrainOn::assistant, std::string_view("assistant")},
+      std::pair{TrainOn::all, std::string_view("all")}};
 };
 
 // What to do with a row in which no token would be trained.
@@ -59,10 +60,11 @@ struct DataConfig {
                    .unit = "rows",
                    .flag = "--sample-size",
                    .at_least = 1});
-    field("max_train_samples", &Self::max_train_samples,
-          FieldDoc{.doc = "Train on at most so many rows; a file named filtered-<N>.jsonl implies N.",
-                   .unit = "rows",
-                   .at_least = 1});
+    field(
+        "max_train_samples", &Self::max_train_samples,
+        FieldDoc{.doc = "Train on at most so many rows; a file named filtered-<N>.jsonl implies N.",
+                 .unit = "rows",
+                 .at_least = 1});
     field("cutoff_len", &Self::cutoff_len,
           FieldDoc{.doc = "Longest example; what is beyond is cut off at the end.",
                    .unit = "tokens",
@@ -73,8 +75,9 @@ struct DataConfig {
     field("train_on", &Self::train_on,
           FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
                           "end-of-turn token, or all."});
-    field("mask_check", &Self::mask_check,
-          FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});
+    field(
+        "mask_check", &Self::mask_check,
+        FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});
     field("shuffle", &Self::shuffle,
           FieldDoc{.doc = "New order of the rows each epoch; false: the file's order."});
   }

@@ -41,7 +41,9 @@ template <class T>
 struct EnumNames;
 
 template <class T>
-concept NamedEnum = requires { EnumNames<T>::values.size(); };
+concept NamedEnum = requires {
+  EnumNames<T>::values.size();
+};
 
 template <NamedEnum T>
 constexpr std::string_view enum_name(T value) {

@@ -58,7 +58,8 @@ struct PathsConfig {
     using Self = PathsConfig;
     field("outputs_dir", &Self::outputs_dir,
           FieldDoc{.doc = "Folder of run directories: <outputs_dir>/<run>."});
-    field("logs_dir", &Self::logs_dir, FieldDoc{.doc = "Folder of logs: <logs_dir>/<run>/<stage>."});
+    field("logs_dir", &Self::logs_dir,
+          FieldDoc{.doc = "Folder of logs: <logs_dir>/<run>/<stage>."});
   }
 };
 static_assert(field_count<PathsConfig>() == member_count<PathsConfig>());
@@ -66,10 +67,11 @@ static_assert(field_count<PathsConfig>() == member_count<PathsConfig>());
 enum class LogLevelName { debug, info, warning, error };
 template <>
 struct EnumNames<LogLevelName> {
-  static constexpr std::array values = {std::pair{LogLevelName::debug, std::string_view("DEBUG")},
-                                        std::pair{LogLevelName::info, std::string_view("INFO")},
-                                        std::pair{LogLevelName::warning, std::string_view("WARNING")},
-                                        std::pair{LogLevelName::error, std::string_view("ERROR")}};
+  static constexpr std::array values = {
+      std::pair{LogLevelName::debug, std::string_view("DEBUG")},
+      std::pair{LogLevelName::info, std::string_view("INFO")},
+      std::pair{LogLevelName::warning, std::string_view("WARNING")},
+      std::pair{LogLevelName::error, std::string_view("ERROR")}};
 };
 
 struct LoggingConfig {
@@ -78,7 +80,8 @@ struct LoggingConfig {
 
   static constexpr void fields(auto&& field) {
     using Self = LoggingConfig;
-    field("console_level", &Self::console_level, FieldDoc{.doc = "What is logged on the terminal."});
+    field("console_level", &Self::console_level,
+          FieldDoc{.doc = "What is logged on the terminal."});
     field("tqdm_refresh_rate", &Self::tqdm_refresh_rate,
           FieldDoc{.doc = "Time between two drawings of the progress bar.",
                    .unit = "seconds",

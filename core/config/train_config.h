@@ -112,8 +112,9 @@ struct TrainConfig {
                    .at_most = 1});
     field("adam_beta1", &Self::adam_beta1,
           FieldDoc{.doc = "AdamW: decay of the first moment.", .at_least = 0, .at_most = 0.999999});
-    field("adam_beta2", &Self::adam_beta2,
-          FieldDoc{.doc = "AdamW: decay of the second moment.", .at_least = 0, .at_most = 0.9999999});
+    field(
+        "adam_beta2", &Self::adam_beta2,
+        FieldDoc{.doc = "AdamW: decay of the second moment.", .at_least = 0, .at_most = 0.9999999});
     field("adam_eps", &Self::adam_eps,
           FieldDoc{.doc = "AdamW: term that keeps the division finite.", .at_least = 0});
     field("weight_decay", &Self::weight_decay,

@@ -4,10 +4,11 @@
 // Holds no secret: tokens travel apart (core/provider/provider.h, InstanceSpec::secrets).
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/clock.h"
 #include "core/config/run_config.h"
@@ -48,8 +49,8 @@ struct RunPlan {
   std::string run_name;  // the slug
   WallTime created_at;
   std::int64_t seed = 42;
-  RunConfig config;      // paths absolute; hub.token empty
-  std::string run_dir;   // on the instance
+  RunConfig config;       // paths absolute; hub.token empty
+  std::string run_dir;    // on the instance
   std::string model_dir;  // "" until the agent has fetched it, else a folder on the instance
   PlannedOffer offer;
   std::vector<PlannedProgram> programs;

@@ -16,7 +16,7 @@ namespace mayfly {
 
 // The offer as it stood when the instance was created.
 struct Price {
-  Usd per_hour;                            // of the whole instance, all its GPUs
+  Usd per_hour;                          // of the whole instance, all its GPUs
   std::chrono::seconds billing_step{1};  // the last step is paid in full
 };
 

@@ -51,8 +51,8 @@ class Store {
   virtual Result<std::vector<std::string>> branches() = 0;
 };
 
-// A commit call that was answered is not proof. Lists `revision` and compares each upload's size and
-// hash with it. Error: corrupt, naming the first file that differs or is missing.
+// A commit call that was answered is not proof. Lists `revision` and compares each upload's size
+// and hash with it. Error: corrupt, naming the first file that differs or is missing.
 Status verify_upload(Store& store, const std::string& revision,
                      const std::vector<StoreUpload>& files);
 

@@ -3,7 +3,6 @@
 #include "core/json.h"
 
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 namespace mayfly {

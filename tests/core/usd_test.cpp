@@ -15,7 +15,8 @@ TEST(UsdTest, ReadsWhatVendorsAndPeopleWrite) {
 }
 
 TEST(UsdTest, RefusesWhatIsNotAnAmount) {
-  for (const char* text : {"", ".", "-1", "1e3", "1,5", "0.0000001", "$3", "nan", "99999999999999"}) {
+  for (const char* text :
+       {"", ".", "-1", "1e3", "1,5", "0.0000001", "$3", "nan", "99999999999999"}) {
     EXPECT_FALSE(parse_usd(text)) << text;
   }
 }
