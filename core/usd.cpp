@@ -28,10 +28,9 @@ Result<Usd> parse_usd(std::string_view text) {
     }
   }
   if (!any_digit) return bad;
-  for (int p = places < 0 ? 0 : places; p < 6; ++p) {
-    micros *= 10;
-    if (micros > 1'000'000'000'000'000) return bad;  // a thousand million dollars
-  }
+  constexpr std::int64_t kMost = 1'000'000'000'000'000;  // a thousand million dollars
+  for (int p = places < 0 ? 0 : places; p < 6 && micros <= kMost; ++p) micros *= 10;
+  if (micros > kMost) return bad;
   return Usd{micros};
 }
 
