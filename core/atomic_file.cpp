@@ -18,7 +18,7 @@ namespace {
 Error system_error(const std::string& doing, int code) {
   ErrorKind kind = ErrorKind::refused;
   std::string hint;
-  if (code == ENOSPC || code == EDQUOT) {
+  if (code == ENOSPC || code == EDQUOT || code == EFBIG) {  // EFBIG: a file-size limit
     kind = ErrorKind::no_space;
     hint = "free some disk space and run the same command again; nothing written before is lost";
   }

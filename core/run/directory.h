@@ -43,6 +43,11 @@ struct RunDirectory {
   std::filesystem::path agent() const {
     return root / "agent";
   }
+  // An empty file of this name: the agent is done with that checkpoint (uploaded, or not wanted on
+  // the hub), so the trainer may delete it. Where there is no agent/ folder, nobody is asked.
+  std::filesystem::path uploaded_mark(long long step) const {
+    return agent() / "uploaded" / ("checkpoint-" + std::to_string(step));
+  }
   std::filesystem::path agent_state() const {
     return agent() / "state.json";
   }
