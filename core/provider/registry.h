@@ -1,0 +1,27 @@
+// The table of providers: what each is called, and how to make one.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "core/clock.h"
+#include "core/provider/provider.h"
+#include "core/result.h"
+
+namespace mayfly {
+
+struct ProviderSettings {
+  Price price;  // local: what this machine pretends to cost
+  std::filesystem::path state_dir;
+};
+
+// How long it takes from the destroy call until billing ends, at most; kept free before limits.
+// local: 2 s of grace and a few kills, measured under 3 s.
+std::chrono::seconds destroying_takes(std::string_view provider);
+
+// The clock outlives the provider. Error: unsupported, naming those there are.
+Result<std::unique_ptr<Provider>> make_provider(std::string_view name,
+                                                const ProviderSettings& settings, Clock& clock);
+
+}  // namespace mayfly

@@ -1,0 +1,81 @@
+#include "core/run/request.h"
+
+#include <algorithm>
+#include <array>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "core/atomic_file.h"
+#include "core/json.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::array kWords = {std::pair{RequestKind::down, std::string_view("down")},
+                               std::pair{RequestKind::down_now, std::string_view("down_now")},
+                               std::pair{RequestKind::checkpoint, std::string_view("checkpoint")}};
+
+fs::path folder_of(const RunDirectory& run) {
+  return run.agent() / "requests";
+}
+
+std::optional<Request> read_request(const fs::path& path) {
+  const Result<std::string> text = read_file(path);
+  if (!text) return std::nullopt;
+  const Result<nlohmann::json> json = parse_json(*text, path.string());
+  if (!json || !json->is_object()) return std::nullopt;
+  const auto word = json->find("request");
+  const auto at = json->find("at");
+  const auto by = json->find("by");
+  if (word == json->end() || !word->is_string() || at == json->end() || !at->is_string()) {
+    return std::nullopt;
+  }
+  const Result<WallTime> time = parse_utc(at->get_ref<const std::string&>());
+  if (!time) return std::nullopt;
+  for (const auto& [kind, name] : kWords) {
+    if (word->get_ref<const std::string&>() != name) continue;
+    const bool named = by != json->end() && by->is_string();
+    return Request{kind, named ? by->get<std::string>() : "", *time, path.filename().string()};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view request_word(RequestKind kind) {
+  return std::find_if(kWords.begin(), kWords.end(), [&](auto& row) { return row.first == kind; })
+      ->second;
+}
+
+Status send_request(const RunDirectory& run, const Request& request) {
+  if (const Status made = make_folders(folder_of(run)); !made) return made;
+  const std::string word(request_word(request.kind));
+  const nlohmann::json json = {
+      {"request", word}, {"by", request.by}, {"at", format_utc(request.at)}};
+  const std::string name =
+      format_utc(request.at) + "-" + word + "-" + std::to_string(::getpid()) + ".json";
+  return write_file(folder_of(run) / name, json_line(json) + "\n");
+}
+
+std::vector<Request> waiting_requests(const RunDirectory& run) {
+  std::vector<Request> requests;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder_of(run), code)) {
+    if (entry.path().extension() != ".json") continue;
+    if (auto request = read_request(entry.path())) requests.push_back(*std::move(request));
+  }
+  std::sort(requests.begin(), requests.end(),
+            [](const Request& a, const Request& b) { return a.file < b.file; });
+  return requests;
+}
+
+void close_request(const RunDirectory& run, const Request& request) {
+  std::error_code ignored;
+  fs::remove(folder_of(run) / request.file, ignored);
+}
+
+}  // namespace mayfly
