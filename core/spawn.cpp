@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,7 +85,8 @@ Result<pid_t> spawn(const SpawnSpec& spec) {
 
 Result<int> wait_for_exit(pid_t child, std::chrono::milliseconds limit) {
   // A descriptor of the process becomes readable when it ends: no polling, no clock.
-  const int fd = ::pidfd_open(child, 0);
+  // By number: the wrapper of glibc 2.36 has no C linkage when included from C++.
+  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
   if (fd >= 0) {
     pollfd ended{.fd = fd, .events = POLLIN, .revents = 0};
     int ready = -1;
