@@ -1,0 +1,61 @@
+// A decoder as numbers and choices: what a model's config.json says, and nothing computed.
+//
+// A family is one row of a table in architecture.cpp, keyed by `model_type`; the transformer reads
+// the choices, there is no class per family. What the table and the checks do not know (another
+// family, rope scaling, activation, bias or quantisation) is refused by name, never guessed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/result.h"
+
+namespace mayfly {
+
+// Llama 3.1's stretching of the slow rotary frequencies; `factor` 1 is the plain rope.
+// Source: transformers, modeling_rope_utils.py, _compute_llama3_parameters.
+struct RopeScaling {
+  double factor = 1.0;
+  double low_frequency_factor = 1.0;
+  double high_frequency_factor = 4.0;
+  double original_positions = 8192.0;
+};
+
+struct Architecture {
+  std::string model_type;  // "llama"
+  std::int64_t width = 0;  // D
+  std::int64_t layers = 0;
+  std::int64_t heads = 0;          // H
+  std::int64_t kv_heads = 0;       // K; divides H
+  std::int64_t head_width = 0;     // E; even
+  std::int64_t ff_width = 0;       // F
+  std::int64_t vocabulary = 0;     // V
+  std::int64_t max_positions = 0;  // what the model was made for; longer works, badly
+  double norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  RopeScaling rope_scaling;
+  bool tied_embeddings = false;          // the output head is the input embedding
+  std::vector<std::int64_t> end_tokens;  // config.json's eos_token_id; may be empty
+
+  std::int64_t query_width() const {
+    return heads * head_width;
+  }
+  std::int64_t kv_width() const {
+    return kv_heads * head_width;
+  }
+  // Number of frozen parameters.
+  std::int64_t parameters() const;
+};
+
+// `what` names the file in errors. Errors: unsupported (a model we do not compute), corrupt (a
+// value that is missing, of the wrong type or senseless).
+Result<Architecture> architecture_from_json(const nlohmann::json& config, std::string_view what);
+// Reads `<model_dir>/config.json`.
+Result<Architecture> read_architecture(const std::filesystem::path& model_dir);
+
+}  // namespace mayfly

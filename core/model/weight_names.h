@@ -1,0 +1,46 @@
+// The one table of tensor names: which projection of which layer is called what in a checkpoint.
+// Reading, adapters, merging and `lora.target_modules` all use it, so names cannot drift.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/model/architecture.h"
+#include "core/result.h"
+
+namespace mayfly {
+
+// The linear layers of a block, in the order transformers and peft list them.
+enum class Projection { q, k, v, o, gate, up, down };
+inline constexpr std::array kProjections = {Projection::q,   Projection::k,    Projection::v,
+                                            Projection::o,   Projection::gate, Projection::up,
+                                            Projection::down};
+
+// "q_proj": the word of `lora.target_modules` and of peft.
+std::string_view projection_name(Projection projection);
+// Rows and columns of its weight: outputs and inputs.
+std::int64_t projection_outputs(const Architecture& architecture, Projection projection);
+std::int64_t projection_inputs(const Architecture& architecture, Projection projection);
+
+// "model.layers.3.self_attn.q_proj"
+std::string module_name(std::int64_t layer, Projection projection);
+
+// Names of frozen tensors in a checkpoint.
+std::string projection_weight_name(std::int64_t layer, Projection projection);
+std::string input_norm_name(std::int64_t layer);
+std::string post_attention_norm_name(std::int64_t layer);
+inline constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";
+inline constexpr std::string_view kFinalNormName = "model.norm.weight";
+inline constexpr std::string_view kHeadName = "lm_head.weight";
+
+// Names of an adapter's tensors as peft writes them; `factor` is 'A' or 'B'.
+std::string adapter_tensor_name(std::int64_t layer, Projection projection, char factor);
+
+// What `lora.target_modules` means: names as above, or "all-linear" alone. In table order, without
+// repeats. Error: invalid_config, with the known names as its hint.
+Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names);
+
+}  // namespace mayfly

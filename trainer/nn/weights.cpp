@@ -1,0 +1,107 @@
+#include "trainer/nn/weights.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <ATen/ops/from_blob.h>
+
+namespace mayfly {
+
+namespace {
+
+std::optional<at::ScalarType> scalar_type(TensorType type) {
+  switch (type) {
+    case TensorType::f32:
+      return at::kFloat;
+    case TensorType::bf16:
+      return at::kBFloat16;
+    case TensorType::f16:
+      return at::kHalf;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::string text = "(";
+  for (const std::int64_t size : shape)
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + ")";
+}
+
+// Takes tensors out of the files and keeps the first fault.
+class Taker {
+ public:
+  Taker(const SafetensorsModel& files, at::Device device, at::ScalarType type)
+      : files_(files), device_(device), type_(type) {}
+
+  at::Tensor take(std::string_view name, at::IntArrayRef shape) {
+    const StoredTensor* const stored = files_.find(name);
+    if (stored == nullptr) return fail(ErrorKind::corrupt, name, "is missing");
+    if (at::IntArrayRef(stored->shape) != shape) {
+      return fail(ErrorKind::corrupt, name,
+                  "has shape " + shape_text(stored->shape) + ", and config.json makes it " +
+                      shape_text(shape));
+    }
+    const auto type = scalar_type(stored->type);
+    if (!type) {
+      return fail(ErrorKind::unsupported, name,
+                  "has type " + std::string(tensor_type_name(stored->type)) +
+                      "; supported are F32, BF16 and F16");
+    }
+    // from_blob wants a pointer to non-const; frozen weights are never written.
+    void* const data = const_cast<std::byte*>(stored->bytes.data());
+    const at::Tensor mapped = at::from_blob(data, shape, at::TensorOptions().dtype(*type));
+    return mapped.to(device_, type_);  // the same tensor when there is nothing to convert
+  }
+
+  const std::optional<Error>& fault() const {
+    return fault_;
+  }
+
+ private:
+  at::Tensor fail(ErrorKind kind, std::string_view name, const std::string& why) {
+    if (!fault_) fault_ = Error{kind, "the model's tensor \"" + std::string(name) + "\" " + why};
+    return {};
+  }
+
+  const SafetensorsModel& files_;
+  at::Device device_;
+  at::ScalarType type_;
+  std::optional<Error> fault_;
+};
+
+}  // namespace
+
+Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
+                                    const Architecture& architecture, at::Device device,
+                                    at::ScalarType type) {
+  Result<SafetensorsModel> files = SafetensorsModel::open(model_dir);
+  if (!files) return files.error();
+  DecoderWeights weights;
+  weights.files = std::move(*files);
+  Taker taker(weights.files, device, type);
+  const std::int64_t width = architecture.width;
+
+  weights.embedding = taker.take(kEmbeddingName, {architecture.vocabulary, width});
+  for (std::int64_t layer = 0; layer < architecture.layers && !taker.fault(); ++layer) {
+    BlockWeights block;
+    block.input_norm = taker.take(input_norm_name(layer), {width});
+    block.post_attention_norm = taker.take(post_attention_norm_name(layer), {width});
+    for (const Projection projection : kProjections) {
+      block.projections[static_cast<std::size_t>(projection)] = taker.take(
+          projection_weight_name(layer, projection), {projection_outputs(architecture, projection),
+                                                      projection_inputs(architecture, projection)});
+    }
+    weights.blocks.push_back(std::move(block));
+  }
+  weights.final_norm = taker.take(kFinalNormName, {width});
+  weights.head = architecture.tied_embeddings
+                     ? weights.embedding
+                     : taker.take(kHeadName, {architecture.vocabulary, width});
+  if (taker.fault()) return while_doing("loading " + model_dir.string(), *taker.fault());
+  return weights;
+}
+
+}  // namespace mayfly

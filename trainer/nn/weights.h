@@ -1,0 +1,44 @@
+// The frozen weights of a decoder, out of safetensors files.
+//
+// Where the file has the type we compute in and the device is the CPU, a weight is the mapped file
+// itself: nothing is copied, pages are read when first used. Otherwise it is converted tensor by
+// tensor, so that the most memory used is all weights in the type of computing plus one tensor.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "core/model/architecture.h"
+#include "core/model/safetensors.h"
+#include "core/model/weight_names.h"
+#include "core/result.h"
+
+namespace mayfly {
+
+struct BlockWeights {
+  at::Tensor input_norm;                                    // (D)
+  at::Tensor post_attention_norm;                           // (D)
+  std::array<at::Tensor, kProjections.size()> projections;  // (outputs, inputs) each
+  const at::Tensor& operator[](Projection projection) const {
+    return projections[static_cast<std::size_t>(projection)];
+  }
+};
+
+struct DecoderWeights {
+  SafetensorsModel files;  // keeps mapped tensors alive
+  at::Tensor embedding;    // (V, D)
+  std::vector<BlockWeights> blocks;
+  at::Tensor final_norm;  // (D)
+  at::Tensor head;        // (V, D); the embedding itself when tied
+};
+
+// Errors: not_found, corrupt (missing, misshapen or damaged tensors, by name), unsupported (a
+// tensor that is not F32, BF16 or F16).
+Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
+                                    const Architecture& architecture, at::Device device,
+                                    at::ScalarType type);
+
+}  // namespace mayfly

@@ -1,0 +1,76 @@
+#include "trainer/ops/lora_linear.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+
+#include "trainer/ops/random.h"
+
+namespace mayfly {
+
+namespace {
+
+// x with a share of its elements zero and the rest scaled up, so that the mean stays.
+at::Tensor dropped(const at::Tensor& x, const Dropout& dropout) {
+  if (dropout.share <= 0.0) return x;
+  return at::empty_like(x)
+      .bernoulli_(1.0 - dropout.share, seeded_generator(x.device(), dropout.seed))
+      .mul_(1.0 / (1.0 - dropout.share))
+      .mul_(x);
+}
+
+// Rows of A, or columns of P, that belong to the n-th adapter there is.
+struct Part {
+  std::int64_t first, count;
+};
+
+// Calls use(i, part) for each linear layer i that has an adapter.
+void for_each_adapter(const LoraGroup& adapters, const auto& use) {
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < adapters.B.size(); ++i) {
+    if (!adapters.B[i].defined()) continue;
+    const std::int64_t rank = adapters.B[i].size(1);
+    use(i, Part{first, rank});
+    first += rank;
+  }
+}
+
+}  // namespace
+
+LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+                              const LoraGroup& adapters, const Dropout& dropout) {
+  LoraLinearForward result;
+  for (const at::Tensor& weight : weights) result.y.push_back(at::mm(x, weight.t()));
+  if (adapters.empty()) return result;
+  result.P = at::mm(dropped(x, dropout), adapters.A.t());
+  for_each_adapter(adapters, [&](std::size_t i, Part part) {
+    const at::Tensor P = result.P.narrow(1, part.first, part.count);
+    result.y[i].addmm_(P, adapters.B[i].t(), 1.0, adapters.scale);
+  });
+  return result;
+}
+
+at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
+                                const at::Tensor& P, const std::vector<at::Tensor>& weights,
+                                const LoraGroup& adapters, const Dropout& dropout, bool needs_dx) {
+  at::Tensor dx;
+  if (needs_dx) {
+    dx = at::mm(dy[0], weights[0]);
+    for (std::size_t i = 1; i < dy.size(); ++i) dx.addmm_(dy[i], weights[i]);
+  }
+  if (adapters.empty()) return dx;
+
+  at::Tensor Q = at::empty_like(P);
+  for_each_adapter(adapters, [&](std::size_t i, Part part) {
+    at::Tensor Q_part = Q.narrow(1, part.first, part.count);
+    Q_part.copy_(at::mm(dy[i], adapters.B[i]));
+    const at::Tensor P_part = P.narrow(1, part.first, part.count);
+    adapters.B_gradient[i].add_(at::mm(dy[i].t(), P_part), adapters.scale);
+  });
+  adapters.A_gradient.add_(at::mm(Q.t(), dropped(x, dropout)), adapters.scale);
+  if (!needs_dx) return dx;
+  if (dropout.share <= 0.0) return dx.addmm_(Q, adapters.A, 1.0, adapters.scale);
+  // The mask and its scaling are linear, so the gradient goes through the same ones.
+  return dx.add_(dropped(at::mm(Q, adapters.A), dropout), adapters.scale);
+}
+
+}  // namespace mayfly

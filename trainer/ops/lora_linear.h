@@ -1,0 +1,57 @@
+// Linear layers that share one input, frozen, with an adapter each:
+//
+//   y_i = x W_iᵀ + scale · P_i B_iᵀ,   P_i = dropout(x) A_iᵀ
+//
+// as one node with a hand-written backward pass. The products with A of all of them are one
+// product, as are those that go back through it; y and dx are accumulated in place, nothing of the
+// size of y is made twice. Frozen weights get no gradient.
+//
+//   Q_i = dy_i B_i      dB_i += scale · dy_iᵀ P_i      dA_i += scale · Q_iᵀ dropout(x)
+//   dx  = Σ dy_i W_i + scale · dropout'(Q_i A_i)
+//
+// Shapes   x (N, in), W_i (out_i, in), y_i (N, out_i), A (n·R, in): the A_i one below the other,
+//          B_i (out_i, R), P (N, n·R).
+// Types    x, y, W, A, B, P: the type of computing. Gradients of A and B: float32, added to.
+// Source   Unsloth's fast_lora has the same order of products (never anything of the size of W).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace mayfly {
+
+// Adapters of the linear layers of one group; tensors are views of LoraAdapter's buffers.
+struct LoraGroup {
+  at::Tensor A, A_gradient;               // stacked; undefined when no layer has an adapter
+  std::vector<at::Tensor> B, B_gradient;  // one a layer; undefined where it has none
+  double scale = 1.0;
+
+  bool empty() const {
+    return !A.defined();
+  }
+};
+
+// Which share of an adapter's inputs is set to zero, and the seed of this one mask. The same seed
+// gives the same mask, so the backward pass makes it again instead of keeping it.
+struct Dropout {
+  double share = 0.0;
+  std::uint64_t seed = 0;
+};
+
+struct LoraLinearForward {
+  std::vector<at::Tensor> y;
+  at::Tensor P;  // for the backward pass
+};
+
+LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+                              const LoraGroup& adapters, const Dropout& dropout);
+
+// Adds to the adapters' gradients and returns dx; with `needs_dx` false an undefined tensor.
+at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
+                                const at::Tensor& P, const std::vector<at::Tensor>& weights,
+                                const LoraGroup& adapters, const Dropout& dropout, bool needs_dx);
+
+}  // namespace mayfly

@@ -1,0 +1,30 @@
+#include "trainer/ops/rms_norm.h"
+
+#include <ATen/ops/mean.h>
+#include <ATen/ops/rsqrt.h>
+
+namespace mayfly {
+
+namespace {
+
+at::Tensor inverse_rms(const at::Tensor& x_float, double eps) {
+  return x_float.square().mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor x_float = x.to(at::kFloat);
+  return x_float.mul(inverse_rms(x_float, eps)).to(x.scalar_type()).mul_(weight);
+}
+
+void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
+                       const at::Tensor& weight, double eps) {
+  const at::Tensor x_float = x.to(at::kFloat);
+  const at::Tensor r = inverse_rms(x_float, eps);
+  const at::Tensor m = dy.to(at::kFloat).mul(weight.to(at::kFloat));
+  const at::Tensor mean = m.mul(x_float).mean(-1, /*keepdim=*/true).mul_(r).mul_(r);
+  dx.add_(m.sub(x_float.mul(mean)).mul_(r).to(dx.scalar_type()));
+}
+
+}  // namespace mayfly

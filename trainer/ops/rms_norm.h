@@ -1,0 +1,21 @@
+// RMSNorm:  y = w · round(x · r),  r = 1 / sqrt(mean(x²) + eps), over the last dimension.
+//
+// Shapes   x, y (N, D), weight (D).
+// Types    x, y, weight: the type of computing; the sum and r in float32. x · r is rounded to the
+//          type of computing before it is multiplied by w, as transformers' LlamaRMSNorm does; the
+//          op of libtorch rounds once and differs in a quarter of all bf16 outputs.
+// Source   Zhang and Sennrich 2019, arXiv:1910.07467.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace mayfly {
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// Adds the gradient to `dx`, in place (the residual stream's gradient is there already). The weight
+// is frozen. With m = w · dy:  dx += r · (m - x · r² · mean(m · x)).
+void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
+                       const at::Tensor& weight, double eps);
+
+}  // namespace mayfly
