@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config/field.h"
@@ -43,9 +44,11 @@ struct DataConfig {
     using Self = DataConfig;
     field("path", &Self::path,
           FieldDoc{.doc = "JSONL files with one {\"messages\": [...]} a line, in order.",
-                   .flag = "--data"});
-    field("val_path", &Self::val_path,
-          FieldDoc{.doc = "A held-out JSONL file, evaluated but never trained on."});
+                   .flag = "--data",
+                   .is_path = true});
+    field(
+        "val_path", &Self::val_path,
+        FieldDoc{.doc = "A held-out JSONL file, evaluated but never trained on.", .is_path = true});
     field("test_size", &Self::test_size,
           FieldDoc{.doc = "Share of the rows held out when there is no val_path.",
                    .flag = "--test-size",
@@ -83,5 +86,10 @@ struct DataConfig {
   }
 };
 static_assert(field_count<DataConfig>() == member_count<DataConfig>());
+
+// The number of samples that a file's name states, as the guides' generators write it:
+// "filtered-9188.jsonl" -> 9188, with anything before it. Nothing for other names. The number is a
+// limit for data.max_train_samples, which wins where it is set.
+std::optional<std::int64_t> samples_in_name(std::string_view path);
 
 }  // namespace mayfly

@@ -18,6 +18,8 @@ struct FieldDoc {
   // The range allowed, inclusive; of a duration, in seconds.
   double at_least = -std::numeric_limits<double>::infinity();
   double at_most = std::numeric_limits<double>::infinity();
+  // A file or folder of this machine: `~/` at its start is the home folder.
+  bool is_path = false;
 };
 
 // A config struct is one that describes its fields.

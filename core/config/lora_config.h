@@ -45,7 +45,8 @@ struct LoraConfig {
     field("use_rslora", &Self::use_rslora,
           FieldDoc{.doc = "Scale by alpha / sqrt(r) instead (rank-stabilised LoRA)."});
     field("init_from", &Self::init_from,
-          FieldDoc{.doc = "Start from the adapter in this folder instead of a new one."});
+          FieldDoc{.doc = "Start from the adapter in this folder instead of a new one.",
+                   .is_path = true});
   }
 };
 static_assert(field_count<LoraConfig>() == member_count<LoraConfig>());

@@ -16,7 +16,8 @@ struct ModelConfig {
     field("base", &Self::base,
           FieldDoc{.doc = "Base model: a folder with config.json and safetensors, or a hub id.",
                    .flag = "--base-model",
-                   .alias = "base_model,model_id"});
+                   .alias = "base_model,model_id",
+                   .is_path = true});
     field("revision", &Self::revision,
           FieldDoc{.doc = "Branch, tag or commit of a base model on the hub."});
   }

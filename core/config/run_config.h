@@ -57,9 +57,9 @@ struct PathsConfig {
   static constexpr void fields(auto&& field) {
     using Self = PathsConfig;
     field("outputs_dir", &Self::outputs_dir,
-          FieldDoc{.doc = "Folder of run directories: <outputs_dir>/<run>."});
+          FieldDoc{.doc = "Folder of run directories: <outputs_dir>/<run>.", .is_path = true});
     field("logs_dir", &Self::logs_dir,
-          FieldDoc{.doc = "Folder of logs: <logs_dir>/<run>/<stage>."});
+          FieldDoc{.doc = "Folder of logs: <logs_dir>/<run>/<stage>.", .is_path = true});
   }
 };
 static_assert(field_count<PathsConfig>() == member_count<PathsConfig>());
@@ -131,7 +131,8 @@ struct RunConfig {
 };
 static_assert(field_count<RunConfig>() == member_count<RunConfig>());
 
-// The batch sizes after derivation: effective = per_device x accumulation (one device).
+// The batch sizes after derivation: effective = per_device x accumulation (one device). Of a config
+// that breaks a rule below: the nearest that makes sense, never less than 1.
 struct BatchSizes {
   std::int64_t per_device = 1;
   std::int64_t accumulation = 1;
@@ -144,6 +145,9 @@ BatchSizes batch_sizes(const TrainConfig& train);
 struct ConfigProblem {
   std::string path;  // "train.warmup_ratio"
   std::string message;
+  std::vector<std::string> others = {};  // fields the rule is about, whose places are told as well
+  std::string hint = {};
+  bool is_missing = false;  // a value that every run needs is not there
 };
 std::vector<ConfigProblem> problems(const RunConfig& config);
 

@@ -147,7 +147,8 @@ struct TrainConfig {
                    .at_least = 1});
     field("resume_from", &Self::resume_from,
           FieldDoc{.doc = "Go on from this checkpoint folder, or `latest` of the run's own.",
-                   .flag = "--resume-from"});
+                   .flag = "--resume-from",
+                   .is_path = true});
   }
 };
 static_assert(field_count<TrainConfig>() == member_count<TrainConfig>());

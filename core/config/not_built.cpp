@@ -1,0 +1,249 @@
+#include "core/config/not_built.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/config/yaml.h"
+
+namespace mayfly {
+
+namespace {
+
+struct Row {
+  std::string_view path;           // a key, or a section with all in it
+  std::string_view reason = {};    // short; empty when the name says it all
+  std::string_view harmless = {};  // values between '|' that ask for what happens anyway
+};
+
+constexpr std::string_view kOneGpu = "one device trains";
+constexpr std::string_view kLocalOnly = "only this machine is used, provider local";
+constexpr std::string_view kNoHubData = "give files in data.path";
+
+constexpr std::array kKeys = {
+    Row{"run.group"},
+    Row{"run.tags"},
+    Row{"run.notes"},
+    Row{"phases", "only the phase sft is"},
+    Row{"providers", kLocalOnly},
+    Row{"instance.host", kLocalOnly},
+    Row{"instance.id", kLocalOnly},
+    Row{"instance.gpu", kLocalOnly},
+    Row{"instance.num_gpus", kLocalOnly},
+    Row{"instance.type", kLocalOnly},
+    Row{"instance.cloud", kLocalOnly},
+    Row{"instance.region", kLocalOnly},
+    Row{"instance.zone", kLocalOnly},
+    Row{"instance.spot", kLocalOnly, "false"},
+    Row{"instance.max_price", kLocalOnly},
+    Row{"instance.country", kLocalOnly},
+    Row{"instance.where", kLocalOnly},
+    Row{"instance.min_upload_mbps", kLocalOnly},
+    Row{"instance.min_download_mbps", kLocalOnly},
+    Row{"instance.nvlink", kLocalOnly, "false"},
+    Row{"instance.disk_gb", kLocalOnly},
+    Row{"instance.volume_id", kLocalOnly},
+    Row{"instance.volume_gb", kLocalOnly},
+    Row{"instance.destroy_volume", kLocalOnly, "false"},
+    Row{"instance.image", kLocalOnly},
+    Row{"instance.retry_offers", kLocalOnly},
+    Row{"ssh", kLocalOnly},
+    Row{"code", "no repository is cloned; the programs bring all they need"},
+    Row{"fleet"},
+    Row{"sweep"},
+    Row{"data.dataset_name", kNoHubData},
+    Row{"data.subset", kNoHubData},
+    Row{"data.split", kNoHubData},
+    Row{"data.revision", kNoHubData},
+    Row{"data.format", "only messages are read", "messages"},
+    Row{"data.fields", "only messages are read"},
+    Row{"data.roles", "only messages are read"},
+    Row{"data.chat_template", "the tokenizer's own is used", "tokenizer"},
+    Row{"data.system_prompt"},
+    Row{"data.truncation", "the end is cut off", "keep_start"},
+    Row{"data.filter_langs"},
+    Row{"data.save_splits", "the split is made anew from data.seed", "false"},
+    Row{"data.max_workers", "rows are encoded on one thread", "1"},
+    Row{"data.pack_sequences", {}, "false"},
+    Row{"data.dedup", {}, "off"},
+    Row{"data.mix"},
+    Row{"model.tag"},
+    Row{"model.dtype", "train.bf16 says how is computed", "auto"},
+    Row{"model.trust_remote_code", "there is no Python to run it; model families are built in",
+        "false"},
+    Row{"lora.enabled", "only adapters are trained, never all weights", "true"},
+    Row{"lora.modules_to_save"},
+    Row{"lora.use_dora", {}, "false"},
+    Row{"lora.bias", {}, "none"},
+    Row{"lora.init", "lora.init_from starts from a given adapter", "default|true"},
+    Row{"quant"},
+    Row{"mid", "only the phase sft is"},
+    Row{"train.auto_batch", {}, "false"},
+    Row{"train.optimizer", "it is AdamW", "adamw"},
+    Row{"train.fp16", "bf16 and float32 are", "false"},
+    Row{"train.gradient_checkpointing", {}, "false"},
+    Row{"train.attention", {}, "auto"},
+    Row{"train.zero_stage", kOneGpu, "0"},
+    Row{"train.offload_optimizer", {}, "false"},
+    Row{"train.nodes", kOneGpu, "1"},
+    Row{"train.master_addr", kOneGpu},
+    Row{"train.master_port", kOneGpu},
+    Row{"train.early_stop"},
+    Row{"train.nan_policy", "a loss that is not finite ends the run", "stop"},
+    Row{"train.deterministic", {}, "false"},
+    Row{"train.hooks"},
+    Row{"rl", "only the phase sft is"},
+    Row{"generate.model"},
+    Row{"generate.endpoint"},
+    Row{"generate.system_prompt"},
+    Row{"generate.prompt_template"},
+    Row{"generate.max_new_tokens"},
+    Row{"generate.temperature"},
+    Row{"generate.top_p"},
+    Row{"generate.seed"},
+    Row{"generate.filter"},
+    Row{"generate.output"},
+    Row{"generate.gpu_memory_utilization"},
+    Row{"generate.resume"},
+    Row{"eval", "train eval prints the loss of a file"},
+    Row{"export"},
+    Row{"serve"},
+    Row{"hub.layout", "checkpoints are branches", "branches"},
+    Row{"hub.checkpoint_every"},
+    Row{"hub.optimizer_state", "what resumes a run stays on the instance", "none"},
+    Row{"storage"},
+    Row{"tracking", "events.jsonl in the run directory has every step"},
+    Row{"limits.idle"},
+    Row{"limits.max_lost_minutes", "train.save_steps says how often is saved"},
+    Row{"notify"},
+    Row{"net.tls_verify", "it is always on", "true"},
+    Row{"net"},
+    Row{"paths.data_root"},
+    Row{"paths.prepared_dir"},
+    Row{"paths.huggingface_cache"},
+    Row{"paths.models_mount"},
+    Row{"paths.run_metadata_file"},
+    Row{"paths.instance_log"},
+    Row{"logging.file_level"},
+    Row{"logging.format", {}, "text"},
+    Row{"logging.debug_pipeline", {}, "false"},
+    Row{"agent"},
+};
+
+struct ValueRow {
+  std::string_view path;
+  std::string_view value;
+};
+
+constexpr std::array kValues = {
+    ValueRow{"phase", "mid"},
+    ValueRow{"phase", "rl"},
+    ValueRow{"phase", "mid+sft"},
+    ValueRow{"phase", "sft+rl"},
+    ValueRow{"phase", "all"},
+    ValueRow{"provider", "shadeform"},
+    ValueRow{"provider", "lambda"},
+    ValueRow{"provider", "lium"},
+    ValueRow{"provider", "aws"},
+    ValueRow{"provider", "ssh"},
+    ValueRow{"data.train_on", "completion"},
+    ValueRow{"data.train_on", "last"},
+    ValueRow{"train.lr_scheduler", "wsd"},
+    ValueRow{"limits.on_complete", "stop"},
+    ValueRow{"limits.on_failure", "stop"},
+};
+
+struct FlagRow {
+  std::string_view flag;
+  std::string_view path;
+};
+
+constexpr std::array kFlags = {
+    FlagRow{"--gpu", "instance.gpu"},
+    FlagRow{"--num-gpus", "instance.num_gpus"},
+    FlagRow{"--cloud", "instance.cloud"},
+    FlagRow{"--region", "instance.region"},
+    FlagRow{"--instance-type", "instance.type"},
+    FlagRow{"--max-price", "instance.max_price"},
+    FlagRow{"--spot", "instance.spot"},
+    FlagRow{"--host", "instance.host"},
+    FlagRow{"--instance-id", "instance.id"},
+    FlagRow{"--key-name", "ssh.key"},
+    FlagRow{"--bucket", "storage.s3.bucket"},
+    FlagRow{"--dataset-name", "data.dataset_name"},
+    FlagRow{"--filter-langs", "data.filter_langs"},
+    FlagRow{"--max-workers", "data.max_workers"},
+    FlagRow{"--pack-sequences", "data.pack_sequences"},
+    FlagRow{"--fp16", "train.fp16"},
+    FlagRow{"--gradient-checkpointing", "train.gradient_checkpointing"},
+    FlagRow{"--insecure", "net.tls_verify"},
+};
+
+const Row* find_row(std::string_view path) {
+  for (const Row& row : kKeys) {
+    if (path == row.path) return &row;
+  }
+  for (const Row& row : kKeys) {
+    if (path.starts_with(row.path) && path[row.path.size()] == '.') return &row;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> parts(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const auto bar = text.find('|');
+    words.emplace_back(text.substr(0, bar));
+    text.remove_prefix(bar == std::string_view::npos ? text.size() : bar + 1);
+  }
+  return words;
+}
+
+}  // namespace
+
+std::optional<std::string> not_built_key(std::string_view path) {
+  const Row* const row = find_row(path);
+  if (row == nullptr) return {};
+  return std::string(row->reason);
+}
+
+bool asks_for_nothing(std::string_view path, const ConfigNode& value) {
+  switch (value.kind) {
+    case ConfigNode::Kind::null:
+      return true;
+    case ConfigNode::Kind::list:
+      return value.items.empty();
+    case ConfigNode::Kind::map:
+      return std::all_of(value.entries.begin(), value.entries.end(), [&](const ConfigEntry& entry) {
+        return asks_for_nothing(std::string(path) + "." + entry.key, entry.value);
+      });
+    case ConfigNode::Kind::scalar:
+      break;
+  }
+  if (value.text.empty()) return true;
+  const Row* const row = find_row(path);
+  if (row == nullptr || row->path != path) return false;
+  const std::vector<std::string> harmless = parts(row->harmless);
+  return std::find(harmless.begin(), harmless.end(), value.text) != harmless.end();
+}
+
+bool value_not_built(std::string_view path, std::string_view value) {
+  return std::any_of(kValues.begin(), kValues.end(),
+                     [&](const ValueRow& row) { return row.path == path && row.value == value; });
+}
+
+std::optional<std::string> not_built_flag(std::string_view flag) {
+  for (const FlagRow& row : kFlags) {
+    if (row.flag == flag) return std::string(row.path);
+  }
+  return {};
+}
+
+std::vector<NotBuilt> not_built_keys() {
+  std::vector<NotBuilt> keys;
+  for (const Row& row : kKeys) {
+    keys.push_back({std::string(row.path), std::string(row.reason), parts(row.harmless)});
+  }
+  return keys;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,203 @@
+#include "core/config/run_config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+namespace mayfly {
+
+namespace {
+
+using Problems = std::vector<ConfigProblem>;
+
+void check_required(const RunConfig& config, Problems& found) {
+  if (config.model.base.empty()) {
+    found.push_back({.path = "model.base",
+                     .message = "is missing: which model is to be trained?",
+                     .hint = "a folder with config.json and safetensors, or a hub id",
+                     .is_missing = true});
+  }
+  if (config.data.path.empty()) {
+    found.push_back({.path = "data.path",
+                     .message = "is missing: what is it to be trained on?",
+                     .hint = "a JSONL file with one {\"messages\": [...]} a line",
+                     .is_missing = true});
+  }
+}
+
+std::string text(std::int64_t number) {
+  return std::to_string(number);
+}
+
+// Row C-02: of the three sizes any two may be given; three must agree.
+void check_batch_sizes(const TrainConfig& train, Problems& found) {
+  if (!train.effective_batch_size) return;
+  const std::int64_t effective = *train.effective_batch_size;
+  const auto& per_device = train.per_device_batch_size;
+  const auto& accumulation = train.gradient_accumulation;
+  if (per_device && accumulation) {
+    if (*per_device * *accumulation == effective) return;
+    found.push_back({.path = "train.effective_batch_size",
+                     .message = text(effective) + " is not per_device_batch_size " +
+                                text(*per_device) + " x gradient_accumulation " +
+                                text(*accumulation) + " = " + text(*per_device * *accumulation),
+                     .others = {"train.effective_batch_size", "train.per_device_batch_size",
+                                "train.gradient_accumulation"},
+                     .hint = "give two of the three; null unsets one"});
+    return;
+  }
+  if (!per_device && !accumulation) return;
+  const std::int64_t step = per_device ? *per_device : *accumulation;
+  const std::string other = per_device ? "per_device_batch_size" : "gradient_accumulation";
+  if (effective % step == 0) return;
+  const std::int64_t below = effective / step * step;
+  found.push_back({.path = "train.effective_batch_size",
+                   .message = text(effective) + " is not a multiple of " + other + " " + text(step),
+                   .others = {"train.effective_batch_size", "train." + other},
+                   .hint = "the nearest that are: " + (below > 0 ? text(below) + " and " : "") +
+                           text(below + step)});
+}
+
+void check_training(const RunConfig& config, Problems& found) {
+  const TrainConfig& train = config.train;
+  if (train.warmup_steps && train.warmup_ratio) {
+    found.push_back({.path = "train.warmup_ratio",
+                     .message = "and train.warmup_steps are both given",
+                     .others = {"train.warmup_steps", "train.warmup_ratio"},
+                     .hint = "give one of the two; null unsets one"});
+  }
+  if (train.warmup_steps && train.max_steps && *train.warmup_steps >= *train.max_steps) {
+    found.push_back({.path = "train.warmup_steps",
+                     .message = text(*train.warmup_steps) + " is not shorter than the run, " +
+                                text(*train.max_steps) + " steps",
+                     .others = {"train.max_steps"}});
+  }
+  if (train.min_learning_rate > train.learning_rate) {
+    found.push_back({.path = "train.min_learning_rate",
+                     .message = "is above train.learning_rate",
+                     .others = {"train.learning_rate"}});
+  }
+  if (config.data.val_path && config.data.test_size > 0) {
+    found.push_back({.path = "data.test_size",
+                     .message = "and data.val_path both say what is held out",
+                     .others = {"data.val_path", "data.test_size"},
+                     .hint = "give one of the two"});
+  }
+}
+
+void check_adapter(const LoraConfig& lora, Problems& found) {
+  const auto& targets = lora.target_modules;
+  if (targets.empty()) {
+    found.push_back({.path = "lora.target_modules", .message = "names nothing to train"});
+  }
+  const bool all = std::find(targets.begin(), targets.end(), "all-linear") != targets.end();
+  if (all && targets.size() > 1) {
+    found.push_back({.path = "lora.target_modules",
+                     .message = "has all-linear, which is every projection, beside others",
+                     .hint = "give all-linear alone, or the names alone"});
+  }
+}
+
+bool is_name_letter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+}
+
+// A name that is safe as a folder, a branch and a repository: no way up, no hidden file, no option.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.size() <= 96 &&
+         std::isalnum(static_cast<unsigned char>(name.front())) != 0 &&
+         std::all_of(name.begin(), name.end(), is_name_letter) &&
+         name.find("..") == std::string_view::npos;
+}
+
+bool is_repository(std::string_view repo) {
+  const auto slash = repo.find('/');
+  return slash != std::string_view::npos && is_plain_name(repo.substr(0, slash)) &&
+         is_plain_name(repo.substr(slash + 1));
+}
+
+void check_names(const RunConfig& config, Problems& found) {
+  if (config.run.name && !is_plain_name(*config.run.name)) {
+    found.push_back(
+        {.path = "run.name",
+         .message = "\"" + *config.run.name + "\" cannot name a folder and a repository",
+         .hint = "letters, digits, '-', '_' and '.', a letter or digit first, at most "
+                 "96"});
+  }
+  for (const auto& [path, repo] : {std::pair{"hub.repo", config.hub.repo},
+                                   std::pair{"hub.repo_prefix", config.hub.repo_prefix}}) {
+    if (!repo || is_repository(*repo)) continue;
+    found.push_back({.path = path,
+                     .message = "\"" + *repo + "\" is not a repository",
+                     .hint = "owner/name, such as me/my-adapter"});
+  }
+  if (config.hub.repo && config.hub.repo_prefix) {
+    found.push_back({.path = "hub.repo_prefix",
+                     .message = "and hub.repo both name where to publish",
+                     .others = {"hub.repo", "hub.repo_prefix"},
+                     .hint = "give one of the two"});
+  }
+}
+
+void check_seeds(const RunConfig& config, Problems& found) {
+  const auto& seeds = config.run.seeds;
+  if (seeds.empty()) {
+    found.push_back({.path = "run.seeds", .message = "has no seed, so there is nothing to run"});
+  }
+  if (std::set<std::int64_t>(seeds.begin(), seeds.end()).size() < seeds.size()) {
+    found.push_back({.path = "run.seeds", .message = "has a seed twice"});
+  }
+  if (seeds.size() > 1 && config.hub.repo) {
+    found.push_back(
+        {.path = "hub.repo",
+         .message = "is one repository for " + text(std::int64_t(seeds.size())) + " seeds",
+         .others = {"run.seeds"},
+         .hint = "give hub.repo_prefix: each seed gets <prefix>-seed-<N>"});
+  }
+}
+
+void check_limits(const LimitsConfig& limits, Problems& found) {
+  const auto reserve = static_cast<double>(limits.reserve.count());
+  if (limits.ttl_hours && *limits.ttl_hours * 3600 <= reserve) {
+    found.push_back({.path = "limits.ttl_hours",
+                     .message = "is not longer than limits.reserve, so nothing would be trained",
+                     .others = {"limits.reserve"}});
+  }
+}
+
+std::int64_t at_least_one(std::int64_t value) {
+  return std::max<std::int64_t>(value, 1);
+}
+
+}  // namespace
+
+BatchSizes batch_sizes(const TrainConfig& train) {
+  BatchSizes sizes;
+  const auto& effective = train.effective_batch_size;
+  if (train.per_device_batch_size) {
+    sizes.per_device = at_least_one(*train.per_device_batch_size);
+  } else if (effective && train.gradient_accumulation) {
+    sizes.per_device = at_least_one(*effective / at_least_one(*train.gradient_accumulation));
+  }
+  if (train.gradient_accumulation) {
+    sizes.accumulation = at_least_one(*train.gradient_accumulation);
+  } else if (effective) {
+    sizes.accumulation = at_least_one(*effective / sizes.per_device);
+  }
+  sizes.effective = sizes.per_device * sizes.accumulation;
+  return sizes;
+}
+
+std::vector<ConfigProblem> problems(const RunConfig& config) {
+  Problems found;
+  check_required(config, found);
+  check_batch_sizes(config.train, found);
+  check_training(config, found);
+  check_adapter(config.lora, found);
+  check_names(config, found);
+  check_seeds(config, found);
+  check_limits(config.limits, found);
+  return found;
+}
+
+}  // namespace mayfly
