@@ -1,0 +1,188 @@
+#include "core/text/dataset.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/text/data_order.h"
+#include "core/text/records.h"
+
+namespace mayfly {
+
+namespace {
+
+constexpr std::int64_t kRowsBetweenProgress = 256;
+
+struct Row {
+  Record record;
+  const std::string* file;
+};
+
+struct Rows {
+  std::vector<Row> rows;
+  std::int64_t blank_lines = 0;
+};
+
+Result<Rows> read_rows(const std::vector<std::string>& files, std::int64_t limit) {
+  Rows all;
+  for (const std::string& file : files) {
+    const auto have = static_cast<std::int64_t>(all.rows.size());
+    if (limit > 0 && have >= limit) break;
+    auto read = read_records(file, limit > 0 ? limit - have : 0);
+    if (!read) return std::move(read.error());
+    for (Record& record : read->records) all.rows.push_back({std::move(record), &file});
+    all.blank_lines += read->blank_lines;
+  }
+  return all;
+}
+
+// "numbers-filtered-9188.jsonl" says that 9188 of its rows are meant (features.md L-19).
+std::optional<std::int64_t> rows_meant_by_name(const std::vector<std::string>& files) {
+  if (files.size() != 1) return std::nullopt;
+  std::string_view name = files.front();
+  constexpr std::string_view kBefore = "filtered-", kAfter = ".jsonl";
+  if (!name.ends_with(kAfter)) return std::nullopt;
+  name.remove_suffix(kAfter.size());
+  const std::size_t at = name.rfind(kBefore);
+  if (at == std::string_view::npos) return std::nullopt;
+  name.remove_prefix(at + kBefore.size());
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), count);
+  if (error != std::errc{} || end != name.data() + name.size() || count < 1) return std::nullopt;
+  return count;
+}
+
+class RowEncoding {
+ public:
+  RowEncoding(const DataConfig& config, ChatEncoder encoder, const DataProgress& progress,
+              std::int64_t of)
+      : config_(config), encoder_(std::move(encoder)), progress_(progress), of_(of) {}
+
+  Status add(const Row& row, std::vector<Example>& examples, DataCounts& counts);
+  std::vector<std::string> warnings() const;
+
+ private:
+  Error untrained(const Row& row, bool was_cut) const;
+
+  const DataConfig& config_;
+  ChatEncoder encoder_;
+  const DataProgress& progress_;
+  std::int64_t of_;
+  std::int64_t done_ = 0;
+  std::int64_t dropped_ = 0;
+  std::string first_dropped_;
+};
+
+Error RowEncoding::untrained(const Row& row, bool was_cut) const {
+  const FileLocation at{*row.file, row.record.line};
+  if (was_cut) {
+    return Error{ErrorKind::bad_data,
+                 "no token is trained: the answer begins after data.cutoff_len = " +
+                     std::to_string(config_.cutoff_len) + " tokens",
+                 "raise data.cutoff_len, remove the row, or set data.mask_check: warn", at};
+  }
+  return Error{ErrorKind::bad_data,
+               "no token is trained: the chat template does not show the assistant's answer",
+               "remove the row, set data.train_on: all, or data.mask_check: warn", at};
+}
+
+Status RowEncoding::add(const Row& row, std::vector<Example>& examples, DataCounts& counts) {
+  auto example = encoder_.encode(row.record.messages);
+  if (!example) {
+    example.error().at = {*row.file, row.record.line};
+    return std::move(example.error());
+  }
+  if (++done_ % kRowsBetweenProgress == 0 && progress_) progress_(done_, of_);
+  const auto whole = static_cast<std::int64_t>(example->ids.size());
+  const bool was_cut = truncate(*example, config_.cutoff_len);
+  const auto size = static_cast<std::int64_t>(example->ids.size());
+  const auto trained = static_cast<std::int64_t>(example->trained_count());
+  if (trained == 0) {
+    Error error = untrained(row, was_cut);
+    if (config_.mask_check == MaskCheck::error) return error;
+    if (++dropped_ == 1) first_dropped_ = located_message(error);
+    ++counts.dropped;
+    return Unit{};
+  }
+  counts.truncated += was_cut;
+  counts.tokens_cut += whole - size;
+  ++counts.examples;
+  counts.tokens += size;
+  counts.tokens_trained_on += trained;
+  counts.longest = std::max(counts.longest, size);
+  examples.push_back(std::move(*example));
+  return Unit{};
+}
+
+std::vector<std::string> RowEncoding::warnings() const {
+  if (dropped_ == 0 || config_.mask_check == MaskCheck::off) return {};
+  return {std::to_string(dropped_) + (dropped_ == 1 ? " row is" : " rows are") +
+          " left out; the first: " + first_dropped_};
+}
+
+}  // namespace
+
+Result<TextModel> TextModel::load(const std::filesystem::path& folder, WallTime today) {
+  auto tokenizer = Tokenizer::load(folder);
+  if (!tokenizer) return std::move(tokenizer.error());
+  auto config = load_tokenizer_config(folder);
+  if (!config) return std::move(config.error());
+  auto chat_template = ChatTemplate::compile(*config, today);
+  if (!chat_template) return std::move(chat_template.error());
+  return TextModel(std::move(*tokenizer), std::move(*config), std::move(*chat_template));
+}
+
+TokenId TextModel::pad_id() const {
+  if (const auto id = tokenizer_.id_of(config_.pad_token)) return *id;
+  return eos_id().value_or(0);
+}
+
+Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
+                             const DataProgress& progress) {
+  if (config.path.empty()) {
+    return Error{ErrorKind::invalid_config, "data.path is not set",
+                 "name a JSONL file: --data FILE"};
+  }
+  auto rows = read_rows(config.path, config.sample_size.value_or(0));
+  if (!rows) return std::move(rows.error());
+  Rows validation;
+  std::vector<std::string> validation_files;
+  if (config.val_path) {
+    validation_files = {*config.val_path};
+    auto read = read_rows(validation_files, 0);
+    if (!read) return std::move(read.error());
+    validation = std::move(*read);
+  }
+  auto encoder = ChatEncoder::create(model.tokenizer(), model.chat_template(), config.train_on);
+  if (!encoder) return std::move(encoder.error());
+
+  const std::size_t count = rows->rows.size();
+  const auto held_out = held_out_rows(static_cast<std::uint64_t>(config.seed), count,
+                                      config.val_path ? 0.0 : config.test_size);
+  const std::int64_t most =
+      config.max_train_samples.value_or(rows_meant_by_name(config.path).value_or(INT64_MAX));
+  Dataset data;
+  data.train_counts.blank_lines = rows->blank_lines;
+  data.validation_counts.blank_lines = validation.blank_lines;
+  RowEncoding encoding(config, std::move(*encoder), progress,
+                       static_cast<std::int64_t>(count + validation.rows.size()));
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool held = held_out[i];
+    if (!held && data.train_counts.examples >= most) continue;
+    const Status added = held ? encoding.add(rows->rows[i], data.validation, data.validation_counts)
+                              : encoding.add(rows->rows[i], data.train, data.train_counts);
+    if (!added) return added.error();
+  }
+  for (const Row& row : validation.rows) {
+    if (const Status added = encoding.add(row, data.validation, data.validation_counts); !added) {
+      return added.error();
+    }
+  }
+  data.warnings = encoding.warnings();
+  if (data.train.empty()) {
+    return Error{ErrorKind::bad_data, "no row is left to train on", {}, {config.path.front()}};
+  }
+  return data;
+}
+
+}  // namespace mayfly

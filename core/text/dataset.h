@@ -1,0 +1,84 @@
+// The data of a run: files to examples, split and counted. The launcher counts with it, the trainer
+// trains with it, so both see the same.
+//
+// In this order: the first `sample_size` rows of all files together; rows held out (val_path, else
+// test_size by data.seed); at most max_train_samples of the others; tokens; cut to cutoff_len.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/config/data_config.h"
+#include "core/result.h"
+#include "core/text/chat.h"
+#include "core/text/template.h"
+#include "core/text/tokenizer.h"
+#include "core/text/tokenizer_config.h"
+
+namespace mayfly {
+
+// All that turns text to tokens for one model: what is in its folder.
+class TextModel {
+ public:
+  // `today`: see ChatTemplate. Errors: not_found, corrupt, unsupported.
+  static Result<TextModel> load(const std::filesystem::path& folder, WallTime today);
+
+  const Tokenizer& tokenizer() const {
+    return tokenizer_;
+  }
+  const TokenizerConfig& config() const {
+    return config_;
+  }
+  const ChatTemplate& chat_template() const {
+    return template_;
+  }
+  // The id that ends a turn, for generating; nullopt when the configuration names none.
+  std::optional<TokenId> eos_id() const {
+    return tokenizer_.id_of(config_.eos_token);
+  }
+  // The id to pad with: the configured one, else the end-of-sequence token, else 0.
+  TokenId pad_id() const;
+
+ private:
+  TextModel(Tokenizer tokenizer, TokenizerConfig config, ChatTemplate chat_template)
+      : tokenizer_(std::move(tokenizer)),
+        config_(std::move(config)),
+        template_(std::move(chat_template)) {}
+  Tokenizer tokenizer_;
+  TokenizerConfig config_;
+  ChatTemplate template_;
+};
+
+struct DataCounts {
+  std::int64_t examples = 0;  // what is left to train on
+  std::int64_t tokens = 0;
+  std::int64_t tokens_trained_on = 0;
+  std::int64_t longest = 0;      // tokens of the longest example
+  std::int64_t truncated = 0;    // rows cut to cutoff_len
+  std::int64_t tokens_cut = 0;   // what they lost
+  std::int64_t dropped = 0;      // rows without a trained token (mask_check: warn or off)
+  std::int64_t blank_lines = 0;  // of all files
+};
+
+struct Dataset {
+  std::vector<Example> train;
+  std::vector<Example> validation;
+  DataCounts train_counts;
+  DataCounts validation_counts;
+  std::vector<std::string> warnings;  // for people; few, with the first place of each kind
+};
+
+// Called now and then with the rows done and to do.
+using DataProgress = std::function<void(std::int64_t done, std::int64_t of)>;
+
+// Reads and encodes everything; memory: 5 bytes a token and the text of the files. 7,473 GSM8K rows
+// (1.6 M tokens) take under a second. `progress` may be empty. Errors: not_found, bad_data with
+// file and line, unsupported.
+Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
+                             const DataProgress& progress);
+
+}  // namespace mayfly

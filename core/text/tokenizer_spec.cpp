@@ -1,0 +1,391 @@
+#include "core/text/tokenizer_spec.h"
+
+#include <array>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include <simdjson.h>
+
+#include "core/text/unicode.h"
+
+namespace mayfly {
+
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::object;
+
+constexpr std::size_t kLargestFile = 64 << 20;
+constexpr std::size_t kDeepest = 64;
+
+// GPT-2's pattern, which ByteLevel stands for (tokenizers: pre_tokenizers/byte_level.rs).
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+// The byte-level alphabet: the 188 bytes that print stand for themselves (as Latin-1), the others
+// for U+0100 and on, in order (GPT-2's bytes_to_unicode).
+struct ByteAlphabet {
+  std::array<std::int16_t, 0x144> byte_of;  // by code point; -1: not in the alphabet
+  ByteAlphabet() {
+    byte_of.fill(-1);
+    std::size_t next = 0x100;
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const bool prints = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad);
+      byte_of[prints ? byte : next++] = static_cast<std::int16_t>(byte);
+    }
+  }
+};
+
+Error fault(std::string_view what, ErrorKind kind, std::string message) {
+  return Error{kind, std::move(message), {}, {std::string(what)}};
+}
+
+Error unsupported(std::string_view what, const std::string& field, std::string_view value) {
+  return fault(what, ErrorKind::unsupported,
+               field + " " + std::string(value) + " is not supported");
+}
+
+// nullopt when the field is absent or null.
+std::optional<element> field_of(const element& parent, std::string_view name) {
+  element found;
+  if (parent.at_key(name).get(found) != simdjson::SUCCESS || found.is_null()) return std::nullopt;
+  return found;
+}
+
+std::string text_of(const element& parent, std::string_view name) {
+  const auto found = field_of(parent, name);
+  std::string_view text;
+  if (!found || found->get(text) != simdjson::SUCCESS) return {};
+  return std::string(text);
+}
+
+bool flag_of(const element& parent, std::string_view name, bool otherwise) {
+  const auto found = field_of(parent, name);
+  bool value = otherwise;
+  if (!found || found->get(value) != simdjson::SUCCESS) return otherwise;
+  return value;
+}
+
+std::string escaped_for_regex(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (std::string_view("\\^$.[]|()?*+{}/-#&~ ").find(c) != std::string_view::npos) {
+      pattern += '\\';
+    }
+    pattern += c;
+  }
+  return pattern;
+}
+
+// Patterns are Oniguruma's. What means something else in PCRE2, or nothing; "" when there is none.
+std::string_view foreign_construct(std::string_view pattern) {
+  for (const std::string_view construct : {"&&", "\\h", "\\H"}) {
+    if (pattern.find(construct) != std::string_view::npos) return construct;
+  }
+  // {2,3}+ repeats the repetition there and is possessive here; \p{L}+ is neither.
+  for (std::size_t at = pattern.find("}+"); at != std::string_view::npos;
+       at = pattern.find("}+", at + 1)) {
+    const std::size_t open = pattern.rfind('{', at);
+    if (open == std::string_view::npos) continue;
+    const std::string_view inside = pattern.substr(open + 1, at - open - 1);
+    if (inside.find_first_not_of("0123456789,") == std::string_view::npos) return "{n,m}+";
+  }
+  return {};
+}
+
+class SpecReader {
+ public:
+  explicit SpecReader(std::string_view what) : what_(what) {}
+
+  Result<TokenizerSpec> read(const element& root) {
+    for (const auto step :
+         {&SpecReader::read_added_tokens, &SpecReader::read_normalizer,
+          &SpecReader::read_pre_tokenizer, &SpecReader::read_decoder, &SpecReader::read_model}) {
+      if (Status done = (this->*step)(root); !done) return std::move(done.error());
+    }
+    return std::move(spec_);
+  }
+
+ private:
+  Status read_added_tokens(const element& root);
+  Status read_normalizer(const element& root);
+  Status read_pre_tokenizer(const element& root);
+  Status read_split_step(const element& step, const std::string& field, bool last);
+  Status read_split(const element& step, const std::string& field);
+  Status read_byte_level(const element& step, const std::string& field, bool last);
+  Status read_decoder(const element& root);
+  Status read_model(const element& root);
+  Status read_vocabulary(const element& model);
+  Status read_merges(const element& model);
+  Status read_merge(std::string_view left, std::string_view right, std::size_t index);
+
+  Error corrupt(std::string message) const {
+    return fault(what_, ErrorKind::corrupt, std::move(message));
+  }
+
+  std::string_view what_;
+  TokenizerSpec spec_;
+  std::unordered_map<std::string_view, TokenId> ids_;  // as written in the file
+  bool byte_level_ = false;
+};
+
+Status SpecReader::read_added_tokens(const element& root) {
+  const auto list = field_of(root, "added_tokens");
+  if (!list) return Unit{};
+  simdjson::dom::array array;
+  if (list->get(array) != simdjson::SUCCESS) return corrupt("added_tokens is not a list");
+  std::set<std::string> seen;
+  for (const element item : array) {
+    AddedToken token;
+    std::int64_t id = -1;
+    if (item["id"].get(id) != simdjson::SUCCESS || id < 0 || id > INT32_MAX) {
+      return corrupt("added_tokens: an entry has no id");
+    }
+    token.id = static_cast<TokenId>(id);
+    token.content = text_of(item, "content");
+    token.special = flag_of(item, "special", false);
+    token.normalized = flag_of(item, "normalized", !token.special);
+    token.single_word = flag_of(item, "single_word", false);
+    token.lstrip = flag_of(item, "lstrip", false);
+    token.rstrip = flag_of(item, "rstrip", false);
+    if (token.content.empty()) return corrupt("added_tokens: an entry has no content");
+    if (!seen.insert(token.content).second) {
+      return corrupt("added_tokens: \"" + token.content + "\" stands twice");
+    }
+    spec_.added_tokens.push_back(std::move(token));
+  }
+  return Unit{};
+}
+
+Status SpecReader::read_normalizer(const element& root) {
+  const auto normalizer = field_of(root, "normalizer");
+  if (!normalizer) return Unit{};
+  const std::string type = text_of(*normalizer, "type");
+  if (type == "NFC") {
+    spec_.nfc = true;
+    return Unit{};
+  }
+  simdjson::dom::array parts;
+  if (type == "Sequence" && (*normalizer)["normalizers"].get(parts) == simdjson::SUCCESS) {
+    for (const element part : parts) {
+      const std::string name = text_of(part, "type");
+      if (name != "NFC") return unsupported(what_, "normalizer.normalizers.type", name);
+      spec_.nfc = true;
+    }
+    return Unit{};
+  }
+  return unsupported(what_, "normalizer.type", type);
+}
+
+Status SpecReader::read_pre_tokenizer(const element& root) {
+  const auto pre_tokenizer = field_of(root, "pre_tokenizer");
+  if (!pre_tokenizer) return unsupported(what_, "pre_tokenizer", "null");
+  simdjson::dom::array steps;
+  if (text_of(*pre_tokenizer, "type") != "Sequence") {
+    return read_split_step(*pre_tokenizer, "pre_tokenizer", true);
+  }
+  if ((*pre_tokenizer)["pretokenizers"].get(steps) != simdjson::SUCCESS) {
+    return corrupt("pre_tokenizer.pretokenizers is not a list");
+  }
+  std::size_t index = 0;
+  for (const element step : steps) {
+    const std::string field = "pre_tokenizer.pretokenizers[" + std::to_string(index) + "]";
+    const bool last = ++index == steps.size();
+    if (Status done = read_split_step(step, field, last); !done) return done;
+  }
+  if (!byte_level_) return unsupported(what_, "pre_tokenizer", "without ByteLevel");
+  return Unit{};
+}
+
+Status SpecReader::read_split_step(const element& step, const std::string& field, bool last) {
+  const std::string type = text_of(step, "type");
+  if (type == "ByteLevel") return read_byte_level(step, field, last);
+  if (last) return unsupported(what_, field + ".type", type + " (the last step is not ByteLevel)");
+  if (type == "Split") return read_split(step, field);
+  if (type == "Digits") {
+    spec_.steps.push_back(SplitStep{.kind = SplitStep::Kind::digits,
+                                    .pattern = {},
+                                    .behavior = flag_of(step, "individual_digits", false)
+                                                    ? SplitStep::Behavior::isolated
+                                                    : SplitStep::Behavior::contiguous});
+    return Unit{};
+  }
+  return unsupported(what_, field + ".type", type);
+}
+
+Status SpecReader::read_split(const element& step, const std::string& field) {
+  using Behavior = SplitStep::Behavior;
+  static constexpr std::array kBehaviors = {
+      std::pair{std::string_view("Isolated"), Behavior::isolated},
+      std::pair{std::string_view("Removed"), Behavior::removed},
+      std::pair{std::string_view("Contiguous"), Behavior::contiguous},
+      std::pair{std::string_view("MergedWithPrevious"), Behavior::merged_with_previous},
+      std::pair{std::string_view("MergedWithNext"), Behavior::merged_with_next}};
+  SplitStep split{.kind = SplitStep::Kind::regex, .pattern = {}};
+  const auto pattern = field_of(step, "pattern");
+  if (!pattern) return corrupt(field + ".pattern is missing");
+  split.pattern = text_of(*pattern, "Regex");
+  if (split.pattern.empty()) split.pattern = escaped_for_regex(text_of(*pattern, "String"));
+  if (split.pattern.empty()) return corrupt(field + ".pattern is empty");
+  if (const auto construct = foreign_construct(split.pattern); !construct.empty()) {
+    return unsupported(what_, field + ".pattern", "with " + std::string(construct));
+  }
+  const std::string behavior = text_of(step, "behavior");
+  bool known = false;
+  for (const auto& [name, value] : kBehaviors) {
+    if (behavior != name) continue;
+    split.behavior = value;
+    known = true;
+  }
+  if (!known) return unsupported(what_, field + ".behavior", behavior);
+  split.invert = flag_of(step, "invert", false);
+  spec_.steps.push_back(std::move(split));
+  return Unit{};
+}
+
+Status SpecReader::read_byte_level(const element& step, const std::string& field, bool last) {
+  if (!last) return unsupported(what_, field + ".type", "ByteLevel before the last step");
+  if (flag_of(step, "add_prefix_space", true)) {
+    return unsupported(what_, field + ".add_prefix_space", "true");
+  }
+  if (flag_of(step, "use_regex", true)) {
+    spec_.steps.push_back(
+        SplitStep{.kind = SplitStep::Kind::regex, .pattern = std::string(kGpt2Pattern)});
+  }
+  byte_level_ = true;
+  return Unit{};
+}
+
+Status SpecReader::read_decoder(const element& root) {
+  const auto decoder = field_of(root, "decoder");
+  const std::string type = decoder ? text_of(*decoder, "type") : "null";
+  if (type != "ByteLevel") return unsupported(what_, "decoder.type", type);
+  return Unit{};
+}
+
+Status SpecReader::read_model(const element& root) {
+  const auto model = field_of(root, "model");
+  if (!model) return corrupt("model is missing");
+  // Files of before 2019 leave the type out; it is BPE when there are merges.
+  const std::string type = text_of(*model, "type");
+  if (type != "BPE" && !(type.empty() && field_of(*model, "merges"))) {
+    return unsupported(what_, "model.type", type);
+  }
+  for (const std::string_view field : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    const std::string value = text_of(*model, field);
+    if (!value.empty()) return unsupported(what_, "model." + std::string(field), value);
+  }
+  if (flag_of(*model, "byte_fallback", false)) {
+    return unsupported(what_, "model.byte_fallback", "true");
+  }
+  double dropout = 0;
+  if (const auto field = field_of(*model, "dropout");
+      field && field->get(dropout) == simdjson::SUCCESS && dropout > 0) {
+    return unsupported(what_, "model.dropout", std::to_string(dropout));
+  }
+  spec_.ignore_merges = flag_of(*model, "ignore_merges", false);
+  spec_.unknown_token = text_of(*model, "unk_token");
+  spec_.fuse_unknown = flag_of(*model, "fuse_unk", false);
+  if (Status done = read_vocabulary(*model); !done) return done;
+  return read_merges(*model);
+}
+
+Status SpecReader::read_vocabulary(const element& model) {
+  object vocabulary;
+  if (model["vocab"].get(vocabulary) != simdjson::SUCCESS) {
+    return corrupt("model.vocab is not an object");
+  }
+  ids_.reserve(vocabulary.size());
+  spec_.vocabulary.reserve(vocabulary.size());
+  for (const auto& [token, value] : vocabulary) {
+    std::int64_t id = -1;
+    if (value.get(id) != simdjson::SUCCESS || id < 0 || id > INT32_MAX) {
+      return corrupt("model.vocab: the id of \"" + std::string(token) + "\" is not a number");
+    }
+    if (!ids_.emplace(token, static_cast<TokenId>(id)).second) {
+      return corrupt("model.vocab: \"" + std::string(token) + "\" stands twice");
+    }
+    auto bytes = bytes_of_byte_level(token);
+    const bool of_bytes = bytes.has_value();
+    spec_.vocabulary.push_back(
+        {of_bytes ? std::move(*bytes) : std::string(token), static_cast<TokenId>(id), of_bytes});
+  }
+  return Unit{};
+}
+
+Status SpecReader::read_merges(const element& model) {
+  simdjson::dom::array merges;
+  if (model["merges"].get(merges) != simdjson::SUCCESS) {
+    return corrupt("model.merges is not a list");
+  }
+  spec_.merges.reserve(merges.size());
+  std::size_t index = 0;
+  for (const element merge : merges) {
+    std::string_view left, right;
+    simdjson::dom::array pair;
+    if (merge.get(left) == simdjson::SUCCESS) {
+      const std::size_t space = left.find(' ');
+      if (space != std::string_view::npos) {
+        right = left.substr(space + 1);
+        left = left.substr(0, space);
+      }
+    } else if (merge.get(pair) == simdjson::SUCCESS && pair.size() == 2) {
+      if (pair.at(0).get(left) != simdjson::SUCCESS) left = {};
+      if (pair.at(1).get(right) != simdjson::SUCCESS) right = {};
+    }
+    if (Status done = read_merge(left, right, index++); !done) return done;
+  }
+  return Unit{};
+}
+
+Status SpecReader::read_merge(std::string_view left, std::string_view right, std::size_t index) {
+  if (left.empty() || right.empty()) {
+    return corrupt("model.merges[" + std::to_string(index) + "] is not a pair of tokens");
+  }
+  const auto left_id = ids_.find(left);
+  const auto right_id = ids_.find(right);
+  const auto merged_id = ids_.find(std::string(left) + std::string(right));
+  if (left_id == ids_.end() || right_id == ids_.end() || merged_id == ids_.end()) {
+    return corrupt("model.merges[" + std::to_string(index) + "]: \"" + std::string(left) +
+                   "\" and \"" + std::string(right) +
+                   "\" or both together are not in the vocabulary");
+  }
+  spec_.merges.push_back({left_id->second, right_id->second, merged_id->second});
+  return Unit{};
+}
+
+}  // namespace
+
+std::optional<std::string> bytes_of_byte_level(std::string_view text) {
+  static const ByteAlphabet alphabet;
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const CodePoint c = code_point_at(text, at);
+    if (c.value >= alphabet.byte_of.size() || alphabet.byte_of[c.value] < 0) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(alphabet.byte_of[c.value]);
+    at += c.size;
+  }
+  return bytes;
+}
+
+Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_view what) {
+  if (json.size() > kLargestFile) return fault(what, ErrorKind::corrupt, "is larger than 64 MB");
+  simdjson::dom::parser parser;
+  element root;
+  if (parser.allocate(json.size() + 1, kDeepest) != simdjson::SUCCESS) {
+    return fault(what, ErrorKind::out_of_memory, "there is no memory to read it");
+  }
+  if (const auto error = parser.parse(json.data(), json.size(), true).get(root)) {
+    return fault(what, ErrorKind::corrupt,
+                 std::string("is not valid JSON: ") + simdjson::error_message(error));
+  }
+  if (!root.is_object()) return fault(what, ErrorKind::corrupt, "is not a JSON object");
+  return SpecReader(what).read(root);
+}
+
+}  // namespace mayfly

@@ -1,0 +1,70 @@
+// What a tokenizer.json says, as plain data, with everything refused that we cannot do exactly as
+// the reference implementation (HuggingFace tokenizers 0.23) does it.
+//
+// Understood: model BPE over bytes ("byte-level": GPT-2, Llama 3, Qwen, SmolLM); normalizers none
+// and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel; decoder ByteLevel. Everything else is
+// `unsupported`, naming the field and the value. Not used, as transformers does not use them for a
+// chat either: post_processor (it adds tokens around plain texts), truncation and padding.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace mayfly {
+
+using TokenId = std::int32_t;
+
+// A token that is found in the text before anything else is done to it.
+struct AddedToken {
+  TokenId id = 0;
+  std::string content;
+  bool special = false;      // decoding can leave it out
+  bool normalized = false;   // searched in the normalized text, after the others
+  bool single_word = false;  // only between characters that belong to no word
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // takes the white space after it
+};
+
+// How text is cut before the merges; the steps are applied one after the other to every piece.
+struct SplitStep {
+  enum class Kind { regex, digits };
+  enum class Behavior { isolated, removed, contiguous, merged_with_previous, merged_with_next };
+  Kind kind;
+  std::string pattern;                     // of regex: PCRE2 syntax
+  Behavior behavior = Behavior::isolated;  // what becomes of the matches
+  bool invert = false;                     // the matches are the pieces, the rest separates them
+};
+
+struct TokenizerSpec {
+  struct Entry {
+    std::string token;  // real bytes, the byte-level alphabet undone
+    TokenId id;
+    bool of_bytes;  // false: written outside of the alphabet, so no text can become it
+  };
+  struct Merge {
+    TokenId left, right, merged;
+  };
+  std::vector<AddedToken> added_tokens;
+  bool nfc = false;
+  std::vector<SplitStep> steps;
+  std::vector<Entry> vocabulary;
+  std::vector<Merge> merges;   // the first is merged first
+  bool ignore_merges = false;  // a piece that is in the vocabulary is one token, merges or not
+  std::string unknown_token;   // "" : bytes without a token are left out
+  bool fuse_unknown = false;
+};
+
+// `json` is the file's text, `what` names it in errors. At most 64 MB and 64 levels deep. About
+// 5 ms a MB. Errors: corrupt, unsupported.
+Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_view what);
+
+// Undoes the byte-level alphabet, in which each byte stands as a printable character. nullopt when
+// there is a character outside of that alphabet.
+std::optional<std::string> bytes_of_byte_level(std::string_view text);
+
+}  // namespace mayfly

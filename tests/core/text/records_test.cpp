@@ -1,0 +1,144 @@
+// Data is written by people and scripts: whatever is wrong with it must be said with file and line,
+// before an hour of a rented machine is spent on it.
+#include "core/text/records.h"
+
+#include <gtest/gtest.h>
+
+namespace mayfly {
+namespace {
+
+constexpr const char* kGood =
+    R"({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]})";
+
+Error error_of(const std::string& text) {
+  const auto records = parse_records(text, "data.jsonl", 0);
+  return records ? Error{ErrorKind::internal, "no error"} : records.error();
+}
+
+TEST(RecordsTest, ReadsMessagesInOrder) {
+  const auto records = parse_records(std::string(kGood) + "\n", "data.jsonl", 0);
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->records.size(), 1u);
+  ASSERT_EQ(records->records[0].messages.size(), 2u);
+  EXPECT_EQ(records->records[0].messages[0].role, "user");
+  EXPECT_EQ(records->records[0].messages[1].content, "ho");
+  EXPECT_EQ(records->records[0].line, 1);
+}
+
+TEST(RecordsTest, ToleratesByteOrderMarkCarriageReturnsBlankLinesAndNoLastLineFeed) {
+  const std::string text =
+      std::string("\xef\xbb\xbf") + kGood + "\r\n\r\n  \n" + kGood + "\r\n\n" + kGood;
+  const auto records = parse_records(text, "data.jsonl", 0);
+  ASSERT_TRUE(records) << located_message(records.error());
+  ASSERT_EQ(records->records.size(), 3u);
+  EXPECT_EQ(records->blank_lines, 3);
+  EXPECT_EQ(records->records[1].line, 4);
+  EXPECT_EQ(records->records[2].line, 6);
+}
+
+TEST(RecordsTest, StopsAtTheLimit) {
+  const std::string text = std::string(kGood) + "\n" + kGood + "\nnot JSON\n";
+  const auto records = parse_records(text, "data.jsonl", 2);
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->records.size(), 2u);
+  EXPECT_FALSE(parse_records(text, "data.jsonl", 3));
+}
+
+TEST(RecordsTest, JoinsTextParts) {
+  const auto records = parse_records(
+      R"({"messages": [{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]})",
+      "data.jsonl", 0);
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->records[0].messages[0].content, "ab");
+}
+
+TEST(RecordsTest, KeepsNulAndAstralCharacters) {
+  const auto records = parse_records(
+      R"({"messages": [{"role": "assistant", "content": "a\u0000b\ud83d\ude00"}]})", "d", 0);
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->records[0].messages[0].content, std::string("a\0b\xf0\x9f\x98\x80", 7));
+}
+
+struct Bad {
+  const char* name;
+  std::string line;
+  const char* says;
+};
+
+class BadRecordTest : public testing::TestWithParam<Bad> {};
+
+TEST_P(BadRecordTest, IsRefusedWithItsLineAndReason) {
+  const Error error = error_of(std::string(kGood) + "\n" + GetParam().line + "\n" + kGood + "\n");
+  EXPECT_EQ(error.kind, ErrorKind::bad_data);
+  EXPECT_EQ(error.at.file, "data.jsonl");
+  EXPECT_EQ(error.at.line, 2);
+  EXPECT_NE(error.message.find(GetParam().says), std::string::npos) << error.message;
+}
+
+const Bad kBad[] = {
+    {"Truncated", R"({"messages": [{"role": "user", "content")", "not valid JSON"},
+    {"TwoValues", std::string(kGood) + "{}", "not valid JSON"},
+    {"NotUtf8", "{\"messages\": [{\"role\": \"assistant\", \"content\": \"\xff\xfe\"}]}",
+     "not UTF-8"},
+    {"LoneSurrogate", R"({"messages": [{"role": "assistant", "content": "\ud800"}]})",
+     "not valid JSON"},
+    {"NotAnObject", "[1]", "not an object"},
+    {"NoRole", R"({"messages": [{"content": "x"}]})", "messages[0] has no \"role\""},
+    {"NoContent", R"({"messages": [{"role": "user"}]})", "messages[0] has no \"content\""},
+    {"NullContent", R"({"messages": [{"role": "assistant", "content": null}]})",
+     "messages[0] has no \"content\""},
+    {"NumberContent", R"({"messages": [{"role": "assistant", "content": 7}]})",
+     "neither a text nor a list"},
+    {"ImagePart",
+     R"({"messages": [{"role": "assistant", "content": [{"type": "image", "url": "x"}]}]})",
+     "a part that is not"},
+    {"UnknownRole", R"({"messages": [{"role": "human", "content": "x"}]})",
+     "unknown role \"human\""},
+    {"NoAssistant", R"({"messages": [{"role": "user", "content": "x"}]})",
+     "no message of the assistant"},
+    {"NoMessages", R"({"messages": []})", "no message of the assistant"},
+    {"MessagesNotAList", R"({"messages": "x"})", "not a list"},
+    {"ToolCalls", R"({"messages": [{"role": "assistant", "content": "", "tool_calls": []}]})",
+     "tool_calls"},
+    {"ShareGpt", R"({"conversations": [{"from": "human", "value": "x"}]})", "ShareGPT"},
+    {"Alpaca", R"({"instruction": "x", "output": "y"})", "Alpaca"},
+    {"PlainText", R"({"text": "x"})", "plain text"},
+    {"Unknown", R"({"a": 1, "b": 2})", "found \"a\", \"b\""},
+};
+INSTANTIATE_TEST_SUITE_P(All, BadRecordTest, testing::ValuesIn(kBad),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(RecordsTest, RefusesAFileWithoutConversations) {
+  EXPECT_NE(error_of("").message.find("no conversation"), std::string::npos);
+  EXPECT_NE(error_of("\n \n").message.find("no conversation"), std::string::npos);
+  EXPECT_EQ(error_of("").at.file, "data.jsonl");
+}
+
+TEST(RecordsTest, SaysThatTheFileMayBeCutOff) {
+  EXPECT_NE(error_of(std::string(kGood) + "\n{\"messages\": [").hint.find("cut off"),
+            std::string::npos);
+}
+
+TEST(RecordsTest, RefusesALineOfMoreThan16Megabytes) {
+  const auto line = [](std::size_t size) {
+    std::string text = R"({"messages": [{"role": "assistant", "content": ")";
+    text += std::string(size - text.size() - 4, 'a') + "\"}]}";
+    return text;
+  };
+  EXPECT_TRUE(parse_records(line(16 << 20), "d", 0));
+  EXPECT_NE(error_of(line((16 << 20) + 1)).message.find("16 MB"), std::string::npos);
+}
+
+TEST(RecordsTest, RefusesNestingWithoutEnd) {
+  const std::string deep = "{\"messages\": " + std::string(100, '[') + std::string(100, ']') + "}";
+  EXPECT_EQ(error_of(deep).at.line, 1);
+}
+
+TEST(RecordsTest, SaysWhenThereIsNoFile) {
+  const auto records = read_records("/nowhere/data.jsonl", 0);
+  ASSERT_FALSE(records);
+  EXPECT_EQ(records.error().kind, ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace mayfly
