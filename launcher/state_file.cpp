@@ -39,6 +39,9 @@ json to_json(const KnownRun& run) {
                  {"stage", stage},
                  {"attempt", run.progress.attempt},
                  {"instance_id", run.progress.id},
+                 {"price_per_hour", usd_decimal(run.price.per_hour)},
+                 {"billing_step_seconds", run.price.billing_step.count()},
+                 {"spend_limit", usd_decimal(run.spend_limit)},
                  {"run_dir", run.run_dir},
                  {"plan", run.plan},
                  {"hub_endpoint", run.hub_endpoint},
@@ -57,6 +60,12 @@ Result<KnownRun> run_from_json(const json& object) {
   run.provider = object.at("provider").get<std::string>();
   run.progress.attempt = object.at("attempt").get<int>();
   run.progress.id = object.at("instance_id").get<std::string>();
+  const Result<Usd> price = parse_usd(object.at("price_per_hour").get<std::string>());
+  const Result<Usd> limit = parse_usd(object.at("spend_limit").get<std::string>());
+  if (!price || !limit) return price ? limit.error() : price.error();
+  run.price.per_hour = *price;
+  run.price.billing_step = std::chrono::seconds(object.at("billing_step_seconds").get<int>());
+  run.spend_limit = *limit;
   run.run_dir = object.at("run_dir").get<std::string>();
   run.plan = object.at("plan").get<std::string>();
   run.hub_endpoint = object.at("hub_endpoint").get<std::string>();

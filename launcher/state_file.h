@@ -29,8 +29,10 @@ struct KnownRun {
   std::string provider;
   WallTime created_at;      // of the entry
   LaunchProgress progress;  // of creating the instance
-  std::string run_dir;      // on the instance; for the local provider also here
-  std::string plan;         // path of the plan's JSON on this machine
+  Price price;              // of the instance, as the plan had it
+  Usd spend_limit;
+  std::string run_dir;  // on the instance; for the local provider also here
+  std::string plan;     // path of the plan's JSON on this machine
   std::string hub_endpoint;
   std::string hub_repo;
   // Set when the provider's listing did not show the instance any more.

@@ -49,6 +49,8 @@ TEST_F(StateFileTest, ReadsBackWhatWasWritten) {
   KnownRun written = run("aaaa11112222", "one");
   written.progress = {LaunchStage::made, 2, "i-7"};
   written.plan = "/p.json";
+  written.price = {cents(1250), std::chrono::seconds(60)};
+  written.spend_limit = cents(275);
   written.hub_endpoint = "http://127.0.0.1:1";
   written.hub_repo = "local/one";
   ASSERT_TRUE(state.add(written));
@@ -70,6 +72,9 @@ TEST_F(StateFileTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(read.stop_reason, "spend");
   EXPECT_EQ(read.hub_repo, "local/one");
   EXPECT_EQ(read.plan, "/p.json");
+  EXPECT_EQ(read.price.per_hour, cents(1250));
+  EXPECT_EQ(read.price.billing_step, std::chrono::seconds(60));
+  EXPECT_EQ(read.spend_limit, cents(275));
   struct stat about {};
   ASSERT_EQ(::stat(file.c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777U, 0600U);

@@ -1,0 +1,80 @@
+// The words of `launch` and `status`: verbs, flags, help. Reads the command line into values and
+// does nothing else; the only file that knows CLI11.
+//
+// Flags for config fields come from the fields' own descriptions (core/config/field.h), so there is
+// no second list of them. What features.md names and this version does not do is refused by name.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/load.h"
+#include "core/result.h"
+#include "core/terminal.h"
+
+namespace mayfly {
+
+struct CommonFlags {
+  std::vector<std::string> config_files;
+  std::vector<CommandLineValue> settings;  // the later one wins
+  bool json = false;
+  bool yes = false;
+  int verbosity = 0;  // -q: -1, -v: 1, -vv: 2
+  ColorChoice color = ColorChoice::automatic;
+  std::filesystem::path state_file;  // empty: the default
+  std::filesystem::path log_file;    // empty: none
+};
+
+struct RunFlags {
+  bool dry_run = false;    // `launch plan` sets it too
+  bool user_data = false;  // print the rendered cloud-init instead of the plan
+  bool follow = false;
+  bool wait = false;
+  std::optional<std::chrono::seconds> timeout;  // of --wait and --follow
+};
+
+struct DownFlags {
+  bool all = false;
+  bool now = false;  // of stop
+};
+
+struct LogsFlags {
+  bool follow = false;
+  std::optional<long long> tail;
+  std::string save;   // folder
+  std::string stage;  // "train", "agent"; empty: both
+};
+
+struct StatusFlags {
+  std::optional<std::chrono::seconds> watch;
+  bool all = false;  // runs that are gone, too
+};
+
+struct CommandLine {
+  std::string verb = "run";
+  CommonFlags common;
+  RunFlags run;
+  DownFlags down;
+  LogsFlags logs;
+  StatusFlags status;
+  std::vector<std::string> words;  // positional: runs, a shell; for config and hub all that follows
+  std::string to;                  // of pull
+  bool verify = false;             // of receipt
+  // Help or version: print it on standard output and exit 0.
+  std::string show;
+};
+
+// Errors: usage, with the nearest flag or verb; unsupported for what is not built yet.
+Result<CommandLine> parse_launch(const std::vector<std::string>& arguments);
+Result<CommandLine> parse_status(const std::vector<std::string>& arguments);
+
+// Whether --json stands among them: errors of parsing are reported in the form that was asked for.
+bool wants_json(const std::vector<std::string>& arguments);
+
+// A script that completes verbs and flags; shell is bash, zsh or fish. Error: usage.
+Result<std::string> completion_script(const std::string& shell);
+
+}  // namespace mayfly

@@ -1,0 +1,190 @@
+#include "launcher/status_report.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "core/run/directory.h"
+#include "core/run/spend_meter.h"
+
+namespace mayfly {
+
+using nlohmann::json;
+
+namespace {
+
+// The machine of a run: by its id once that is known, else by the run id it carries.
+ProviderAnswer ask_provider(Provider& provider, const KnownRun& run) {
+  if (run.never_created) return std::optional<Instance>{};
+  if (!run.progress.id.empty()) {
+    Result<Instance> instance = provider.get(run.progress.id);
+    if (instance) return std::optional<Instance>(std::move(*instance));
+    if (instance.error().kind == ErrorKind::not_found) return std::optional<Instance>{};
+    return instance.error();
+  }
+  Result<std::vector<Instance>> found = provider.find_run(run.run_id);
+  if (!found) return found.error();
+  if (found->empty()) return std::optional<Instance>{};
+  return std::optional<Instance>(found->front());
+}
+
+Result<std::vector<KnownRun>> chosen(const std::vector<KnownRun>& all,
+                                     const StatusQuestion& question) {
+  std::vector<KnownRun> runs;
+  for (const std::string& name : question.names) {
+    Result<KnownRun> run = find_run(all, name);
+    if (!run) return run.error();
+    runs.push_back(std::move(*run));
+  }
+  if (!question.names.empty()) return runs;
+  for (const KnownRun& run : all) {
+    if (question.all || may_be_billing(run) || &run == &all.back()) runs.push_back(run);
+  }
+  return runs;
+}
+
+double usd_number(Usd amount) {
+  return static_cast<double>(amount.micros) / 1e6;
+}
+
+std::string_view state_name(InstanceState state) {
+  switch (state) {
+    case InstanceState::pending:
+      return "pending";
+    case InstanceState::running:
+      return "running";
+    case InstanceState::terminating:
+      return "terminating";
+    case InstanceState::gone:
+      return "gone";
+    case InstanceState::failed:
+      return "failed";
+  }
+  return "?";
+}
+
+json instance_json(const Instance& instance, const std::string& provider) {
+  return {{"provider", provider},
+          {"id", instance.id},
+          {"run_id", instance.run_id},
+          {"state", state_name(instance.state)},
+          {"created_at", format_utc(instance.created_at)},
+          {"ended_at", instance.ended_at ? json(format_utc(*instance.ended_at)) : json(nullptr)},
+          {"rate_usd_per_hour", usd_number(instance.price.per_hour)},
+          {"address", instance.address}};
+}
+
+json run_json(const RunView& view) {
+  // The agent's own document is the base; what is known better here replaces it.
+  RunStatus status = view.agent.value_or(RunStatus{});
+  status.run_id = view.known.run_id;
+  status.name = view.known.name;
+  if (!view.agent) status.updated_at = view.known.created_at;
+  json object = status_to_json(status);
+  object.erase("schema");
+  object["state"] = view.state;
+  object["agent_time"] = view.agent ? json(format_utc(view.agent->updated_at)) : json(nullptr);
+  object.erase("time");
+  json instance = {
+      {"provider", view.known.provider},
+      {"id", view.known.progress.id},
+      {"state", view.instance ? json(state_name(view.instance->state)) : json(nullptr)}};
+  if (view.instance) instance = instance_json(*view.instance, view.known.provider);
+  object["instance"] = std::move(instance);
+  object["spend"]["usd"] = usd_number(view.spent);
+  object["spend"]["rate_usd_per_hour"] = usd_number(view.known.price.per_hour);
+  object["spend"]["limit_usd"] = usd_number(view.known.spend_limit);
+  object["spend"]["source"] = view.instance ? "provider" : "computed";
+  object["hub"] = {{"endpoint", view.known.hub_endpoint}, {"repo", view.known.hub_repo}};
+  object["run_dir"] = view.known.run_dir;
+  object["receipt"] = nullptr;
+  if (view.receipt) {
+    object["receipt"] =
+        view.receipt->state == ReceiptState::confirmed ? "confirmed" : "accepted-unconfirmed";
+  }
+  object["stale"] = view.stale;
+  object["attention"] = view.attention;
+  return object;
+}
+
+}  // namespace
+
+Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& run, Clock& clock) {
+  if (!may_be_billing(run)) return true;
+  const ProviderAnswer answer = ask_provider(provider, run);
+  if (!answer) return answer.error();
+  const bool ended =
+      *answer ? (*answer)->state == InstanceState::gone : run.progress.stage == LaunchStage::made;
+  if (!ended) return false;
+  const RunDirectory folder{run.run_dir};
+  std::string reason;
+  if (Result<Receipt> receipt = read_receipt(folder); receipt && receipt->run_id == run.run_id) {
+    Result<Receipt> complete = confirm_receipt(*receipt, provider, run.price, clock);
+    if (!complete) return complete.error();
+    if (receipt->state != complete->state) {
+      if (const Status written = write_receipt(folder, *complete); !written) {
+        return written.error();
+      }
+    }
+    reason = complete->reason;
+  }
+  const WallTime gone_at = *answer && (*answer)->ended_at ? *(*answer)->ended_at : clock.now();
+  const Status noted = state.update(run.run_id, [&](KnownRun& entry) {
+    entry.gone_at = gone_at;
+    entry.stop_reason = reason;
+  });
+  if (!noted) return noted.error();
+  return true;
+}
+
+Result<StatusReport> gather_status(StateFile& state, Provider& provider,
+                                   const StatusQuestion& question, Clock& clock) {
+  Result<std::vector<KnownRun>> all = state.runs();
+  if (!all) return all.error();
+  Result<std::vector<KnownRun>> runs = chosen(*all, question);
+  if (!runs) return runs.error();
+  StatusReport report;
+  for (KnownRun run : *runs) {
+    const Result<bool> over = settle_run(state, provider, run, clock);
+    if (!over) report.errors.push_back(while_doing("settling " + run.name, over.error()));
+    if (over && *over && may_be_billing(run)) {
+      run = *find_run(*state.runs(), run.run_id);
+    }
+    report.runs.push_back(view_run(run, ask_provider(provider, run), clock.now()));
+  }
+  const Result<std::vector<Instance>> ours = provider.list_ours();
+  if (!ours) report.errors.push_back(while_doing("listing our machines", ours.error()));
+  if (ours) {
+    for (const Instance& instance : *ours) {
+      const bool known = std::any_of(all->begin(), all->end(), [&](const KnownRun& run) {
+        return run.run_id == instance.run_id && !run.never_created;
+      });
+      if (!known && instance.state != InstanceState::gone) report.orphans.push_back(instance);
+    }
+  }
+  report.time = clock.now();
+  return report;
+}
+
+json status_json(const StatusReport& report) {
+  json document = {{"schema", "mayfly.status/1"},
+                   {"time", format_utc(report.time)},
+                   {"runs", json::array()},
+                   {"orphans", json::array()},
+                   {"errors", json::array()}};
+  for (const RunView& view : report.runs) document["runs"].push_back(run_json(view));
+  for (const Instance& orphan : report.orphans) {
+    document["orphans"].push_back(instance_json(orphan, "local"));
+  }
+  for (const Error& error : report.errors) document["errors"].push_back(error.message);
+  return document;
+}
+
+ExitCode status_code(const StatusReport& report) {
+  if (!report.orphans.empty()) return ExitCode::orphan;
+  const bool attention = std::any_of(report.runs.begin(), report.runs.end(),
+                                     [](const RunView& run) { return !run.attention.empty(); });
+  return attention || !report.errors.empty() ? ExitCode::needs_attention : ExitCode::ok;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,168 @@
+#include "launcher/verbs.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+namespace mayfly {
+
+namespace {
+
+constexpr std::array kVerbs = {
+    Verb{.name = "run",
+         .summary = "Rent a machine, train there, publish, and make the machine go away.",
+         .examples = "  launch -c run.yaml                    start, return when it runs\n"
+                     "  launch --phase sft -c run.yaml -f     start and watch to the end\n"
+                     "  launch run.yaml --dry-run             what would happen, at what cost\n"
+                     "  launch run.yaml --epochs 2 --spend-limit 5 --set lora.r=16\n",
+         .takes_config = true,
+         .asks = true},
+    Verb{.name = "plan",
+         .summary = "Show what `launch` would do, for how long and at what cost. Creates nothing.",
+         .examples = "  launch plan -c run.yaml\n"
+                     "  launch plan run.yaml --json           the plan for a script\n"
+                     "  launch plan run.yaml --user-data      the machine's start-up file\n",
+         .takes_config = true},
+    Verb{.name = "down",
+         .summary = "Destroy machines and check that they are gone.",
+         .examples = "  launch down my-run\n"
+                     "  launch down --all --yes\n",
+         .asks = true},
+    Verb{.name = "stop",
+         .summary = "End runs in good order: checkpoint, upload, destroy.",
+         .examples = "  launch stop my-run\n"
+                     "  launch stop my-run --now              do not save what is not saved\n",
+         .asks = true},
+    Verb{.name = "logs",
+         .summary = "Show the logs of a run.",
+         .examples = "  launch logs my-run -f                 go on as they grow\n"
+                     "  launch logs my-run --tail 50\n"
+                     "  launch logs my-run --save logs/       copy them\n"},
+    Verb{.name = "pull",
+         .summary = "Fetch the adapter of a run.",
+         .examples = "  launch pull my-run --to adapter/\n"},
+    Verb{.name = "receipt",
+         .summary = "Show the proof that a run's machine is gone, and what it cost.",
+         .examples = "  launch receipt my-run\n"
+                     "  launch receipt my-run --verify        check it against the provider\n"},
+    Verb{.name = "config",
+         .summary = "Make, check and explain run files.",
+         .examples = "  launch config init > my-run.yaml\n"
+                     "  launch config check my-run.yaml\n"
+                     "  launch config show --origin -c my-run.yaml\n"},
+    Verb{.name = "hub",
+         .summary = "Repositories of the hub: create, put, get, list.",
+         .examples = "  launch hub ls me/my-adapter\n"
+                     "  launch hub branches me/my-adapter\n"},
+    Verb{.name = "name",
+         .summary = "Show the name the run would get.",
+         .examples = "  launch name -c run.yaml\n"
+                     "  FORCE_RUN_INDEX=12 launch name -c run.yaml\n",
+         .takes_config = true},
+    Verb{.name = "doctor",
+         .summary = "Check that this machine has what a run needs.",
+         .examples = "  launch doctor\n"
+                     "  launch doctor -c run.yaml\n",
+         .takes_config = true},
+    Verb{.name = "completion",
+         .summary = "Print a script that completes commands and flags.",
+         .examples =
+             "  launch completion bash > ~/.local/share/bash-completion/completions/launch\n"},
+};
+
+constexpr Verb kStatus{.name = "status",
+                       .summary = "Show what runs, what it costs and when it will be done.",
+                       .examples =
+                           "  status\n"
+                           "  status my-run --json\n"
+                           "  status --watch 30\n"};
+
+constexpr std::array<std::string_view, 16> kUnbuiltVerbs = {
+    "offers", "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",
+    "exec",   "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
+
+constexpr std::array<std::string_view, 33> kUnbuiltFlags = {"--steps",
+                                                            "--cloud",
+                                                            "--region",
+                                                            "--instance-type",
+                                                            "--gpu",
+                                                            "--num-gpus",
+                                                            "--all-configs",
+                                                            "--max-price",
+                                                            "--spot",
+                                                            "--no-spot",
+                                                            "--bucket",
+                                                            "--key-name",
+                                                            "--no-docker",
+                                                            "--host",
+                                                            "--instance-id",
+                                                            "--resume",
+                                                            "--insecure",
+                                                            "--orphans",
+                                                            "--keep-volume",
+                                                            "--destroy-volume",
+                                                            "--what",
+                                                            "--fits",
+                                                            "--wide",
+                                                            "--destroy",
+                                                            "--deploy-only",
+                                                            "--no-deploy",
+                                                            "--no-sync",
+                                                            "--no-setup",
+                                                            "--filter-langs",
+                                                            "--max-workers",
+                                                            "--dataset-name",
+                                                            "--pack-sequences",
+                                                            "--gradient-checkpointing"};
+
+template <class List>
+bool contains(const List& list, std::string_view word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+}  // namespace
+
+std::span<const Verb> launch_verbs() {
+  return kVerbs;
+}
+
+const Verb& status_verb() {
+  return kStatus;
+}
+
+const Verb& find_verb(std::string_view name) {
+  const auto found = std::find_if(kVerbs.begin(), kVerbs.end(),
+                                  [name](const Verb& verb) { return verb.name == name; });
+  assert(found != kVerbs.end());
+  return *found;
+}
+
+bool is_verb_name(std::string_view word) {
+  return word == "help" || is_unbuilt_verb(word) ||
+         std::any_of(kVerbs.begin(), kVerbs.end(),
+                     [word](const Verb& verb) { return verb.name == word; });
+}
+
+bool is_unbuilt_verb(std::string_view word) {
+  return contains(kUnbuiltVerbs, word);
+}
+
+bool is_unbuilt_flag(std::string_view flag) {
+  return contains(kUnbuiltFlags, flag);
+}
+
+std::string list_of_verbs(const std::string& help) {
+  constexpr std::size_t kNameWidth = 12;
+  std::string list = "\nCommands (`launch COMMAND --help` explains each; without one: run):\n";
+  for (const Verb& verb : kVerbs) {
+    std::string name(verb.name);
+    name.resize(kNameWidth, ' ');
+    list += "  " + name + std::string(verb.summary) + "\n";
+  }
+  list += "  Beside it, `status` shows what runs and what it costs.\n";
+  const std::size_t usage = help.find("\nUsage:");
+  if (usage == std::string::npos) return help + list;
+  return help.substr(0, usage) + list + help.substr(usage);
+}
+
+}  // namespace mayfly
