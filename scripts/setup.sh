@@ -9,6 +9,7 @@ apt_build="ca-certificates g++ cmake ninja-build pkg-config ccache lld unzip pyt
   libgtest-dev libgmock-dev libbenchmark-dev"
 apt_format="clang-format-14"
 apt_lint="clang-format-14 clang-tidy"
+apt_package="dpkg-dev file"
 
 check_system() {
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
@@ -226,6 +227,10 @@ setup_build() {
 setup_lint() {
   packages $apt_build $apt_lint
   setup_light_build
+}
+setup_package() {
+  packages $apt_build $apt_package
+  setup_build
 }
 setup_test() {
   packages $apt_build $apt_format
