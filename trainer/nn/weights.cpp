@@ -4,24 +4,11 @@
 #include <string>
 #include <utility>
 
-#include <ATen/ops/from_blob.h>
+#include "trainer/nn/stored_tensor.h"
 
 namespace mayfly {
 
 namespace {
-
-std::optional<at::ScalarType> scalar_type(TensorType type) {
-  switch (type) {
-    case TensorType::f32:
-      return at::kFloat;
-    case TensorType::bf16:
-      return at::kBFloat16;
-    case TensorType::f16:
-      return at::kHalf;
-    default:
-      return std::nullopt;
-  }
-}
 
 std::string shape_text(at::IntArrayRef shape) {
   std::string text = "(";
@@ -38,22 +25,17 @@ class Taker {
 
   at::Tensor take(std::string_view name, at::IntArrayRef shape) {
     const StoredTensor* const stored = files_.find(name);
-    if (stored == nullptr) return fail(ErrorKind::corrupt, name, "is missing");
+    if (stored == nullptr) return fail(name, "is missing");
     if (at::IntArrayRef(stored->shape) != shape) {
-      return fail(ErrorKind::corrupt, name,
-                  "has shape " + shape_text(stored->shape) + ", and config.json makes it " +
-                      shape_text(shape));
+      return fail(name, "has shape " + shape_text(stored->shape) + ", and config.json makes it " +
+                            shape_text(shape));
     }
-    const auto type = scalar_type(stored->type);
-    if (!type) {
-      return fail(ErrorKind::unsupported, name,
-                  "has type " + std::string(tensor_type_name(stored->type)) +
-                      "; supported are F32, BF16 and F16");
+    const Result<at::Tensor> mapped = mapped_tensor(*stored);
+    if (!mapped) {
+      if (!fault_) fault_ = mapped.error();
+      return {};
     }
-    // from_blob wants a pointer to non-const; frozen weights are never written.
-    void* const data = const_cast<std::byte*>(stored->bytes.data());
-    const at::Tensor mapped = at::from_blob(data, shape, at::TensorOptions().dtype(*type));
-    return mapped.to(device_, type_);  // the same tensor when there is nothing to convert
+    return mapped->to(device_, type_);  // the same tensor when there is nothing to convert
   }
 
   const std::optional<Error>& fault() const {
@@ -61,8 +43,9 @@ class Taker {
   }
 
  private:
-  at::Tensor fail(ErrorKind kind, std::string_view name, const std::string& why) {
-    if (!fault_) fault_ = Error{kind, "the model's tensor \"" + std::string(name) + "\" " + why};
+  at::Tensor fail(std::string_view name, const std::string& why) {
+    if (!fault_)
+      fault_ = Error{ErrorKind::corrupt, "the model's tensor \"" + std::string(name) + "\" " + why};
     return {};
   }
 

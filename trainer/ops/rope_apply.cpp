@@ -11,8 +11,8 @@ void rope_apply(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor&
   const at::Tensor s = turn == Turn::forward ? sine.unsqueeze(1) : sine.unsqueeze(1).neg();
   const at::Tensor a = x.narrow(2, 0, half);
   const at::Tensor b = x.narrow(2, half, half);
-  const at::Tensor turned_a = a.to(at::kFloat).mul_(c).sub_(b.to(at::kFloat).mul_(s));
-  const at::Tensor turned_b = b.to(at::kFloat).mul_(c).add_(a.to(at::kFloat).mul_(s));
+  const at::Tensor turned_a = a.to(at::kFloat).mul(c).sub_(b.to(at::kFloat).mul(s));
+  const at::Tensor turned_b = b.to(at::kFloat).mul(c).add_(a.to(at::kFloat).mul(s));
   a.copy_(turned_a);
   b.copy_(turned_b);
 }

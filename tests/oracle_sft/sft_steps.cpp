@@ -1,0 +1,111 @@
+// Trains exactly the batches it is given, so that a script can compare step by step with the
+// reference implementation:  sft_steps SPEC.json OUT_DIR
+//
+// SPEC   {"model", "adapter": folders, "bf16", "threads", "learning_rate", "warmup",
+// "weight_decay",
+//         "max_grad_norm", "steps": [[[{"tokens", "trained"}, ...] a micro-batch] a step]}
+// OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds),
+//        adapter_model.safetensors after the last step, and logits.safetensors: "before" and
+//        "after" of the first document.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.h"
+#include "core/json.h"
+#include "trainer/device.h"
+#include "trainer/nn/stored_tensor.h"
+#include "trainer/nn/transformer.h"
+#include "trainer/optim/schedule.h"
+#include "trainer/step.h"
+
+namespace mayfly {
+namespace {
+
+using nlohmann::json;
+
+template <class T>
+T need(Result<T> result) {
+  if (!result) {
+    std::fprintf(stderr, "sft_steps: %s\n", result.error().message.c_str());
+    std::exit(1);
+  }
+  return std::move(*result);
+}
+
+PackedBatch micro_batch(const json& documents) {
+  std::vector<std::vector<std::int32_t>> tokens;
+  std::vector<std::vector<std::uint8_t>> trained;
+  for (const json& document : documents) {
+    tokens.push_back(document["tokens"].get<std::vector<std::int32_t>>());
+    trained.push_back(document["trained"].get<std::vector<std::uint8_t>>());
+  }
+  std::vector<DocumentView> views;
+  for (std::size_t i = 0; i < tokens.size(); ++i) views.push_back({tokens[i], trained[i]});
+  return pack(views, at::kCPU);
+}
+
+void run(const json& spec, const std::filesystem::path& out) {
+  const std::filesystem::path model_dir = spec["model"].get<std::string>();
+  const at::ScalarType type = spec["bf16"].get<bool>() ? at::kBFloat16 : at::kFloat;
+  set_threads(spec["threads"].get<std::int64_t>());
+  const Architecture architecture = need(read_architecture(model_dir));
+  const Transformer model(architecture,
+                          need(load_weights(model_dir, architecture, at::kCPU, type)));
+  LoraAdapter adapter =
+      need(LoraAdapter::read(architecture, spec["adapter"].get<std::string>(), at::kCPU, type));
+  AdamW optimizer({.weight_decay = spec["weight_decay"].get<double>()}, adapter.values());
+  const Schedule schedule{.peak = spec["learning_rate"].get<double>(),
+                          .warmup = spec["warmup"].get<std::int64_t>(),
+                          .steps = static_cast<std::int64_t>(spec["steps"].size())};
+
+  const PackedBatch first = micro_batch(json::array({spec["steps"][0][0][0]}));
+  const at::Tensor before = model.logits(first, &adapter);
+  json steps = json::array();
+  for (std::int64_t step = 0; step < schedule.steps; ++step) {
+    std::vector<PackedBatch> batches;
+    for (const json& documents : spec["steps"][static_cast<std::size_t>(step)]) {
+      batches.push_back(micro_batch(documents));
+    }
+    const auto start = std::chrono::steady_clock::now();
+    const StepSettings settings{.learning_rate = learning_rate_at(schedule, step),
+                                .max_grad_norm = spec["max_grad_norm"].get<double>(),
+                                .seed = 1,
+                                .step = step};
+    const StepResult result = train_step(model, adapter, optimizer, batches, settings);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    steps.push_back({{"loss", result.loss},
+                     {"grad_norm", result.grad_norm},
+                     {"learning_rate", settings.learning_rate},
+                     {"tokens", result.tokens},
+                     {"supervised", result.supervised},
+                     {"seconds", took.count()}});
+  }
+  need(write_file(out / "steps.json", json_text(steps)));
+
+  std::vector<StoredTensor> stored;
+  const std::vector<NamedTensor> named = adapter.named(adapter.values());
+  for (const NamedTensor& tensor : named) stored.push_back(stored_view(tensor.name, tensor.value));
+  need(write_safetensors(out / "adapter_model.safetensors", stored));
+  const at::Tensor after = model.logits(first, &adapter);
+  need(write_safetensors(out / "logits.safetensors",
+                         {stored_view("before", before), stored_view("after", after)}));
+}
+
+}  // namespace
+}  // namespace mayfly
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: sft_steps SPEC.json OUT_DIR\n");
+    return 2;
+  }
+  const auto text = mayfly::need(mayfly::read_file(argv[1]));
+  mayfly::run(mayfly::need(mayfly::parse_json(text, argv[1])), argv[2]);
+  return 0;
+}

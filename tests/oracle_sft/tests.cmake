@@ -1,0 +1,5 @@
+if(TARGET mayfly_trainer)
+  add_executable(sft_steps ${CMAKE_CURRENT_SOURCE_DIR}/oracle_sft/sft_steps.cpp)
+  target_link_libraries(sft_steps PRIVATE mayfly_trainer mayfly_warnings)
+  mayfly_oracle(sft_steps oracle_sft/steps_test.py)
+endif()

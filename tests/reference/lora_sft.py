@@ -1,0 +1,86 @@
+"""What LoRA SFT is, in as few lines of torch, transformers and peft as it takes: the reference that
+the trainer is held against, step by step.
+
+loss       sum of the cross entropies of the step's trained tokens, in float32, divided by their number
+           over all micro-batches
+optimiser  AdamW(betas 0.9 0.999, eps 1e-8), after clipping to max_grad_norm
+lr(step)   from step 0: rate * step / warmup while step < warmup, then rate * (1 + cos(pi * x)) / 2 with
+           x = (step - warmup) / (steps - warmup)
+Documents are padded on the right; no dropout; eager attention; one thread.
+"""
+import math
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def load(model_dir, dtype=torch.float32):
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=dtype, attn_implementation="eager")
+    model.config.use_cache = False
+    return model
+
+
+def new_adapter(model_dir, adapter_dir, rank, alpha, b_std, seed=0, targets=ALL_LINEAR, rslora=False):
+    """Writes a fresh adapter. b_std > 0: B is not zero, so that A has gradients from the first step."""
+    torch.manual_seed(seed)
+    model = get_peft_model(load(model_dir), LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=list(targets), use_rslora=rslora, task_type="CAUSAL_LM"))
+    for name, parameter in sorted(model.named_parameters()):
+        if "lora_B" in name and b_std:
+            torch.nn.init.normal_(parameter, std=b_std)
+    model.save_pretrained(adapter_dir)
+
+
+def padded(documents):
+    width = max(len(d["tokens"]) for d in documents)
+    ids = torch.zeros(len(documents), width, dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
+    for row, document in enumerate(documents):
+        n = len(document["tokens"])
+        ids[row, :n] = torch.tensor(document["tokens"])
+        mask[row, :n] = 1
+        labels[row, :n] = torch.where(torch.tensor(document["trained"]) > 0, ids[row, :n], -100)
+    return ids, mask, labels
+
+
+def logits(model, tokens):
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([tokens])).logits[0].float()
+
+
+def train(spec, threads=1):
+    """Trains as the spec of tests/oracle_sft/sft_steps.cpp says; returns (steps, model, logits before)."""
+    torch.set_num_threads(threads)
+    model = PeftModel.from_pretrained(load(spec["model"]), spec["adapter"], is_trainable=True)
+    model.train()
+    first = spec["steps"][0][0][0]["tokens"]
+    before = logits(model, first)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=spec["weight_decay"])
+    steps, warmup, done = len(spec["steps"]), spec["warmup"], []
+    for step, micro_batches in enumerate(spec["steps"]):
+        inputs = [padded(documents) for documents in micro_batches]
+        supervised = sum(int((labels[:, 1:] != -100).sum()) for _, _, labels in inputs)
+        loss = 0.0
+        for ids, mask, labels in inputs:
+            out = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
+            part = torch.nn.functional.cross_entropy(
+                out.reshape(-1, out.shape[-1]).float(), labels[:, 1:].reshape(-1), reduction="sum") / supervised
+            part.backward()
+            loss += part.item()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, spec["max_grad_norm"] or math.inf).item()
+        x = (step - warmup) / max(1, steps - warmup)
+        rate = spec["learning_rate"] * (step / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * x)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
+        done.append({"loss": loss, "grad_norm": norm, "learning_rate": rate, "supervised": supervised})
+    return done, model, before
