@@ -76,13 +76,6 @@ Status write_secrets(const fs::path& folder, const InstanceSpec& spec) {
 
 }  // namespace
 
-fs::path default_state_dir() {
-  if (const char* given = std::getenv("MAYFLY_STATE_DIR"); given && *given) return given;
-  if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg && *xdg) return fs::path(xdg) / "mayfly";
-  const char* home = std::getenv("HOME");
-  return fs::path(home ? home : "/tmp") / ".local/state/mayfly";
-}
-
 fs::path default_host_program() {
   std::error_code code;
   const fs::path self = fs::read_symlink("/proc/self/exe", code);

@@ -23,13 +23,11 @@
 namespace mayfly {
 
 struct LocalOptions {
-  std::filesystem::path state_dir;     // of mayfly; instances live in its folder `local`
+  std::filesystem::path state_dir;     // state_folder(); instances live in its folder `local`
   std::filesystem::path host_program;  // the `agent` binary
   Price price;                         // what this machine pretends to cost
 };
 
-// $MAYFLY_STATE_DIR, else $XDG_STATE_HOME/mayfly, else ~/.local/state/mayfly.
-std::filesystem::path default_state_dir();
 // The `agent` beside the running program, or the running program if that is it.
 std::filesystem::path default_host_program();
 

@@ -1,0 +1,82 @@
+#include "agent/ending.h"
+
+#include <algorithm>
+#include <array>
+
+namespace mayfly {
+
+namespace {
+
+// The trainer's words for its failures are the names of ErrorKind.
+constexpr std::array kWords = {
+    std::pair{std::string_view("bad_data"), ExitCode::bad_data},
+    std::pair{std::string_view("corrupt"), ExitCode::bad_data},
+    std::pair{std::string_view("diverged"), ExitCode::diverged},
+    std::pair{std::string_view("out_of_memory"), ExitCode::out_of_memory},
+    std::pair{std::string_view("invalid_config"), ExitCode::usage},
+    std::pair{std::string_view("unsupported"), ExitCode::usage},
+    std::pair{std::string_view("usage"), ExitCode::usage},
+    std::pair{std::string_view("not_found"), ExitCode::not_found},
+};
+
+ExitCode failure_code(const AgentState& state, const std::optional<Error>& fetch_error) {
+  for (const auto& [word, code] : kWords) {
+    if (state.failure_kind == word) return code;
+  }
+  return fetch_error ? exit_code(fetch_error->kind) : ExitCode::training_failed;
+}
+
+}  // namespace
+
+bool is_permanent(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::unauthorized:
+    case ErrorKind::refused:
+    case ErrorKind::not_found:
+    case ErrorKind::invalid_config:
+    case ErrorKind::unsupported:
+    case ErrorKind::usage:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_hopeless(std::string_view failure_kind) {
+  constexpr std::array kHopeless = {
+      std::string_view("bad_data"),    std::string_view("corrupt"),
+      std::string_view("diverged"),    std::string_view("invalid_config"),
+      std::string_view("unsupported"), std::string_view("usage"),
+      std::string_view("not_found"),   std::string_view("refused"),
+      std::string_view("no_space"),
+  };
+  return std::find(kHopeless.begin(), kHopeless.end(), failure_kind) != kHopeless.end();
+}
+
+ExitCode ending_code(const AgentState& state, const std::optional<Error>& fetch_error) {
+  const bool lost =
+      std::any_of(state.uploads.begin(), state.uploads.end(),
+                  [](const Upload& upload) { return upload.state != Upload::State::safe; });
+  switch (state.reason) {
+    case StopReason::none:
+      return ExitCode::internal;
+    case StopReason::finished:
+      return lost ? ExitCode::upload_failed : ExitCode::ok;
+    case StopReason::spend_limit:
+      return lost ? ExitCode::upload_failed : ExitCode::spend_limit;
+    case StopReason::ttl:
+      return lost ? ExitCode::upload_failed : ExitCode::ttl;
+    case StopReason::idle:
+      return lost ? ExitCode::upload_failed : ExitCode::idle;
+    case StopReason::asked:
+    case StopReason::terminated:
+      return ExitCode::terminated;
+    case StopReason::stalled:
+      return ExitCode::training_failed;
+    case StopReason::failed:
+      return failure_code(state, fetch_error);
+  }
+  return ExitCode::internal;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,193 @@
+// The agent's brain: what it knows, what it sees, what it does next. Pure, no I/O, no clock.
+//
+//   fetching -> training -> saving -> uploading -> destroying -> confirming
+//                                         `-> kept -'
+//
+// The order of trust: the money first (a deadline wins over everything), then the work (nothing is
+// destroyed while something complete is not on the hub and there is time), then speed.
+//
+// Invariants, checked by tests/agent/simulate_test.cpp:
+//   I1 destroying is never left but for confirming, and back.
+//   I2 a checkpoint is released for deletion only when it is safe or is never to be uploaded.
+//   I3 past the hard deadline no stage is held but destroying and confirming.
+//   I4 safe is said only after the hub's own listing agreed.
+//   I6 no wait for a child's death is without a limit.
+// I7 (journal before act) and I8 (a full disk blocks nothing) belong to agent/loop.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/limits.h"
+#include "core/provider/provider.h"
+#include "core/result.h"
+#include "core/run/event.h"
+#include "core/run/request.h"
+
+namespace mayfly {
+
+enum class Stage { fetching, training, saving, uploading, kept, destroying, confirming };
+std::string_view stage_name(Stage stage);
+
+// What does not change during a run.
+struct AgentPolicy {
+  LimitPolicy limit;
+  bool has_hub = false;
+  bool push_checkpoints = true;
+  std::int64_t checkpoint_every_epochs = 1;
+  std::chrono::seconds status_every{900};
+};
+
+// One folder on its way to a branch.
+struct Upload {
+  enum class State { sending, waiting, safe, failed };
+  std::string label;   // the branch: "checkpoint-epoch-2", "stopped-step-40", "main"
+  std::string folder;  // relative to the run directory
+  std::int64_t step = 0;
+  State state = State::sending;
+  int attempts = 0;
+  Age retry_at{};            // when waiting
+  std::string commit;        // when safe
+  std::string files_sha256;  // when safe: of its list of files
+  std::string message;       // of the last failure
+  std::optional<WallTime> at;
+};
+
+// What the events have told so far; for people, and for judging progress.
+struct Progress {
+  std::string stage;
+  std::int64_t stage_done = 0;
+  std::int64_t step = 0;
+  std::int64_t total_steps = 0;
+  double epoch = 0;
+  std::optional<double> loss;
+  std::optional<double> held_out;
+  std::optional<double> held_out_before;
+  double tokens_per_second = 0;
+};
+
+struct AgentState {
+  Stage stage = Stage::fetching;
+  Age entered_at{};  // the stage
+  StopReason reason = StopReason::none;
+  std::string detail;
+  std::optional<int> exit_code;
+
+  bool fetch_started = false;  // by this life of the agent
+  std::int64_t fetched_bytes = 0;
+
+  std::int64_t next_seq = 0;  // of the first event not taken in yet
+  Progress progress;
+  Age progress_at{};          // of anything
+  Age trainer_progress_at{};  // of the trainer
+
+  bool trainer_wanted = false;  // it was told to start and its end has not been seen
+  bool trainer_seen = false;    // since that start
+  bool trainer_killed = false;  // SIGKILL was sent
+  bool stall_kill = false;      // because of a stall
+  bool finished = false;        // it said so, with everything done
+  bool stopped_early = false;   // it said so, after being asked to stop
+  std::string failure;          // what it said before it failed
+  std::string failure_kind;
+  int restarts = 0;
+  int restarts_without_progress = 0;
+  std::int64_t highest_step = 0;
+  std::int64_t step_at_crash = -1;
+
+  std::vector<Upload> uploads;
+  bool final_queued = false;  // what is to be kept of the run is among the uploads
+  bool logs_sent = false;
+  bool logs_done = false;
+  Age status_sent_at{};
+
+  Age kept_until = kNever;
+  int destroy_calls = 0;
+  Age next_destroy_at{};
+  Age next_look_at{};
+  std::string destroy_answer;
+  std::optional<WallTime> destroy_accepted_at;
+  bool gone = false;                  // the provider's listing says so
+  std::vector<std::string> warnings;  // the last few
+};
+
+struct TrainerView {
+  enum class Kind { none, running, exited } kind = Kind::none;
+  std::optional<int> code;  // 128 + signal if a signal ended it; unknown for an adopted trainer
+};
+struct FetchView {
+  enum class Kind { idle, running, done, failed } kind = Kind::idle;
+  std::int64_t bytes = 0;
+  std::optional<Error> error;
+};
+struct UploadResult {
+  std::string label;  // also "logs" and "status"
+  std::string commit;
+  std::string files_sha256;
+  std::optional<Error> error;
+};
+struct DestroyAnswer {
+  bool accepted = false;
+  std::string text;
+};
+struct NewestCheckpoint {
+  std::string folder;
+  std::int64_t step = 0;
+};
+
+struct Observation {
+  WallTime now;
+  Age age{};
+  bool agent_started = false;  // the first look of this life of the agent
+  std::vector<Event> events;
+  TrainerView trainer;
+  FetchView fetch;
+  std::int64_t uploaded_bytes = 0;  // since this life began
+  std::vector<UploadResult> uploads;
+  std::vector<Request> requests;
+  int terminations = 0;  // SIGTERMs since the last look
+  std::optional<NewestCheckpoint> newest_checkpoint;
+  std::optional<DestroyAnswer> destroy;
+  std::optional<Result<InstanceState>> instance;  // error not_found: it is not listed any more
+};
+
+enum class ActionKind {
+  start_fetch,
+  start_trainer,
+  signal_trainer,      // signal
+  send_upload,         // label, folder
+  release_checkpoint,  // folder: the trainer may delete it when it needs room
+  send_logs,           // the run's logs and its status
+  send_status,         // its status alone
+  close_request,       // request
+  ask_destroy,
+  look_at_instance,
+  write_receipt,
+};
+struct Action {
+  ActionKind kind;
+  int signal = 0;
+  std::string label = {};
+  std::string folder = {};
+  std::optional<Request> request = {};
+};
+// "start_trainer", "send_upload checkpoint-epoch-2": for the journal.
+std::string action_text(const Action& action);
+
+struct Step {
+  AgentState state;
+  std::vector<Action> actions;
+};
+Step advance(const AgentPolicy& policy, AgentState state, const Observation& seen);
+
+// Waits. All others come from the plan.
+constexpr Age kSaveTakes = std::chrono::seconds(60);   // SIGTERM to SIGKILL
+constexpr Age kDeathTakes = std::chrono::seconds(10);  // SIGKILL to going on without its death
+constexpr Age kLogsTake = std::chrono::seconds(120);
+constexpr Age kConfirmTakes = std::chrono::minutes(15);  // then the destroy call is repeated
+constexpr Age kDestroyRetry = std::chrono::seconds(30);  // longest wait between two destroy calls
+constexpr Age kLookEvery = std::chrono::seconds(2);
+constexpr Age kUploadRetry = std::chrono::seconds(60);  // longest wait between two tries
+
+}  // namespace mayfly
