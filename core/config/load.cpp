@@ -287,8 +287,10 @@ LoadedConfig load_config(const ConfigInputs& inputs) {
   Layers layers(environment);
   add_dotenv(environment, inputs.working_directory, layers);
   add_well_known(environment, layers);
-  const std::filesystem::path profile = profile_folder(environment) / "config.yaml";
-  if (is_file(profile)) add_file(profile, Origin::Layer::profile, layers);
+  const std::filesystem::path folder = profile_folder(environment);
+  if (!folder.empty() && is_file(folder / "config.yaml")) {
+    add_file(folder / "config.yaml", Origin::Layer::profile, layers);
+  }
   for (const std::string& name : inputs.files) {
     const Result<std::filesystem::path> path = find_config_file(name, inputs);
     if (path) {
@@ -317,8 +319,10 @@ LoadedConfig load_config(const ConfigInputs& inputs) {
 
 std::map<std::string, std::filesystem::path> named_configs(const ConfigInputs& inputs) {
   std::map<std::string, std::filesystem::path> found;
-  for (const std::filesystem::path& folder :
-       {inputs.working_directory / "configs", profile_folder(inputs.environment) / "configs"}) {
+  std::vector<std::filesystem::path> folders = {inputs.working_directory / "configs"};
+  const std::filesystem::path profile = profile_folder(inputs.environment);
+  if (!profile.empty()) folders.push_back(profile / "configs");
+  for (const std::filesystem::path& folder : folders) {
     std::error_code failure;
     for (std::filesystem::directory_iterator it(folder, failure), end; !failure && it != end;
          it.increment(failure)) {

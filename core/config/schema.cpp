@@ -1,0 +1,123 @@
+#include "core/config/schema.h"
+
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/aliases.h"
+#include "core/config/config_json.h"
+#include "core/config/field_list.h"
+#include "core/config/value.h"
+#include "core/config/visit.h"
+
+namespace mayfly {
+
+namespace {
+
+using Json = nlohmann::json;
+
+template <class T>
+Json type_schema(const FieldInfo& field) {
+  if constexpr (detail::IsOptional<T>) {
+    return type_schema<typename detail::OptionalOf<T>::type>(field);
+  } else if constexpr (detail::IsList<T>) {
+    const Json item = type_schema<typename detail::ListOf<T>::type>(field);
+    return {{"anyOf", {{{"type", "array"}, {"items", item}}, {{"type", "string"}}, item}}};
+  } else if constexpr (NamedEnum<T>) {
+    return {{"enum", field.choices}};
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return {{"type", "boolean"}};
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    return {{"type", "integer"}};
+  } else if constexpr (std::is_same_v<T, double> || std::is_same_v<T, Usd>) {
+    return {{"type", "number"}};
+  } else if constexpr (std::is_same_v<T, std::chrono::seconds>) {
+    return {{"type", "string"}, {"pattern", "^[0-9]+[smhd]$"}};
+  } else if constexpr (std::is_same_v<T, std::map<std::string, std::string>>) {
+    return {{"type", "object"}, {"additionalProperties", {{"type", {"string", "number"}}}}};
+  } else {
+    return {{"type", "string"}};
+  }
+}
+
+// A variable may stand anywhere, and its value is not known to an editor.
+Json or_variable(Json schema) {
+  if (schema.value("type", "") == "string" && !schema.contains("pattern")) return schema;
+  if (schema.contains("anyOf") || schema.value("type", "") == "object") return schema;
+  return {{"anyOf", {std::move(schema), {{"type", "string"}, {"pattern", "\\$\\{"}}}}};
+}
+
+void add_range(Json& schema, const FieldInfo& field) {
+  if (schema.value("type", "") != "integer" && schema.value("type", "") != "number") return;
+  if (field.at_least) schema["minimum"] = *field.at_least;
+  if (field.at_most) schema["maximum"] = *field.at_most;
+}
+
+template <class T>
+Json field_schema(const FieldInfo& field, const Json& standard) {
+  Json schema = type_schema<T>(field);
+  add_range(schema, field);
+  schema = or_variable(std::move(schema));
+  if (field.is_optional) schema = {{"anyOf", {std::move(schema), {{"type", "null"}}}}};
+  schema["description"] = field.doc + (field.unit.empty() ? "" : " Unit: " + field.unit + ".");
+  if (!standard.is_null()) schema["default"] = standard;
+  return schema;
+}
+
+Json object_schema() {
+  return {{"type", {"object", "null"}},
+          {"properties", Json::object()},
+          {"additionalProperties", false}};
+}
+
+// The older names, each as a copy of what it stands for.
+void add_aliases(Json& properties, const std::map<std::string, Json>& by_path) {
+  for (const Alias& alias : aliases()) {
+    const auto target = by_path.find(std::string(alias.to));
+    const auto dot = alias.from.find('.');
+    if (target == by_path.end() || dot == std::string_view::npos) continue;
+    const std::string section(alias.from.substr(0, dot));
+    if (!properties.contains(section)) {
+      properties[section] = object_schema();
+      properties[section]["description"] = "Keys of another tool's files.";
+    }
+    Json copy = target->second;
+    copy["description"] = "The same as " + target->first + ".";
+    properties[section]["properties"][std::string(alias.from.substr(dot + 1))] = std::move(copy);
+  }
+}
+
+}  // namespace
+
+Json config_schema() {
+  Json properties = Json::object();
+  for (const SectionInfo& section : all_sections()) {
+    properties[section.name] = object_schema();
+    properties[section.name]["description"] = section.doc;
+  }
+  const Json defaults = config_to_json(RunConfig{});
+  const std::vector<FieldInfo> fields = all_fields();
+  std::map<std::string, Json> by_path;
+  std::size_t next = 0;
+  for_each_field([&](std::string_view, std::string_view, const FieldDoc&, const auto& get) {
+    using T = std::remove_cvref_t<decltype(get(std::declval<RunConfig&>()))>;
+    const FieldInfo& field = fields[next++];
+    const Json& place = field.section.empty() ? defaults : defaults[field.section];
+    const Json schema = field_schema<T>(field, place.value(field.key, Json()));
+    Json& home = field.section.empty() ? properties : properties[field.section]["properties"];
+    home[field.key] = schema;
+    by_path[field.path] = schema;
+    for (const std::string& alias : field.aliases) {
+      home[alias] = schema;
+      home[alias]["description"] = "The same as " + field.path + ".";
+    }
+  });
+  add_aliases(properties, by_path);
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+          {"title", "mayfly run file"},
+          {"type", "object"},
+          {"properties", std::move(properties)},
+          {"additionalProperties", false}};
+}
+
+}  // namespace mayfly
