@@ -30,7 +30,29 @@ struct MatchContextFree {
   }
 };
 
-Result<std::unique_ptr<pcre2_code, CodeFree>> compile_pattern(const std::string& pattern) {
+// PCRE2 still takes U+180E for white space, which Unicode gave up in 2013 and Oniguruma too.
+std::string with_todays_white_space(std::string_view pattern) {
+  std::string written;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '\\' || i + 1 == pattern.size()) {
+      written += pattern[i];
+      continue;
+    }
+    const char escaped = pattern[++i];
+    if (escaped == 's') {
+      written += "\\p{White_Space}";
+    } else if (escaped == 'S') {
+      written += "\\P{White_Space}";
+    } else {
+      written += '\\';
+      written += escaped;
+    }
+  }
+  return written;
+}
+
+Result<std::unique_ptr<pcre2_code, CodeFree>> compile_pattern(std::string_view given) {
+  const std::string pattern = with_todays_white_space(given);
   int error = 0;
   PCRE2_SIZE at = 0;
   std::unique_ptr<pcre2_code, CodeFree> code(

@@ -39,6 +39,15 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, std::string_view what)
     pairs.error().at.file = what;
     return std::move(pairs.error());
   }
+  for (const AddedToken& token : spec->added_tokens) {
+    const TokenId id = pairs->id_of(token.content);
+    if (id < 0 || id == token.id) continue;
+    return Error{ErrorKind::corrupt,
+                 "added_tokens: \"" + token.content + "\" has the id " + std::to_string(token.id) +
+                     " there and " + std::to_string(id) + " in the vocabulary",
+                 {},
+                 {std::string(what)}};
+  }
   auto pre_tokenizer = PreTokenizer::compile(spec->steps);
   if (!pre_tokenizer) {
     pre_tokenizer.error().at.file = what;

@@ -37,9 +37,33 @@ Sequence sequence_at(std::string_view bytes) {
   return {size, true};
 }
 
+// Combining characters that were assigned after Unicode 9, whose tables the reference composes
+// with: to it they are like letters. Found by comparing all characters; up to Unicode 15.
+constexpr struct {
+  char32_t first, last;
+} kNotMarksInUnicode9[] = {
+    {0x7fd, 0x7fd},     {0x898, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},
+    {0xc3c, 0xc3c},     {0xd3b, 0xd3c},     {0xeba, 0xeba},     {0xece, 0xece},
+    {0x1715, 0x1715},   {0x1abf, 0x1ace},   {0x1df6, 0x1dfa},   {0xa82c, 0xa82c},
+    {0x10d24, 0x10d27}, {0x10eab, 0x10eac}, {0x10efd, 0x10eff}, {0x10f46, 0x10f50},
+    {0x10f82, 0x10f85}, {0x11070, 0x11070}, {0x1133b, 0x1133b}, {0x1145e, 0x1145e},
+    {0x11839, 0x1183a}, {0x11930, 0x11930}, {0x1193d, 0x1193e}, {0x11943, 0x11943},
+    {0x119e0, 0x119e0}, {0x11a34, 0x11a34}, {0x11a47, 0x11a47}, {0x11a99, 0x11a99},
+    {0x11d42, 0x11d42}, {0x11d44, 0x11d45}, {0x11d97, 0x11d97}, {0x11f41, 0x11f42},
+    {0x16ff0, 0x16ff1}, {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae},
+    {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef}};
+
+bool is_unknown_mark(char32_t code_point) {
+  if (code_point < kNotMarksInUnicode9[0].first) return false;
+  for (const auto& [first, last] : kNotMarksInUnicode9) {
+    if (code_point <= last) return code_point >= first;
+  }
+  return false;
+}
+
 // May a stretch of text be composed apart from what stands before this character?
 bool starts_a_stretch(char32_t code_point) {
-  if (code_point < 0x300) return true;
+  if (code_point < 0x300 || is_unknown_mark(code_point)) return true;
   // Hangul vowels and trailing consonants join the syllable before them by arithmetic, not by
   // table.
   if (code_point >= 0x1160 && code_point <= 0x11ff) return false;
@@ -51,6 +75,49 @@ bool starts_a_stretch(char32_t code_point) {
   const bool second_of_a_pair =
       property->comb_index >= 0x8000 && property->comb_index != UINT16_MAX;
   return property->combining_class == 0 && !second_of_a_pair;
+}
+
+// A character that alone is its own composed form.
+bool is_itself(char32_t code_point) {
+  if (code_point < 0x300) return true;
+  const utf8proc_property_t* const property =
+      utf8proc_get_property(static_cast<utf8proc_int32_t>(code_point));
+  const bool canonical = property->decomp_seqindex != UINT16_MAX && property->decomp_type == 0;
+  return !canonical;
+}
+
+std::string compose(std::string_view stretch) {
+  utf8proc_uint8_t* mapped = nullptr;
+  const utf8proc_ssize_t size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(stretch.data()),
+                   static_cast<utf8proc_ssize_t>(stretch.size()), &mapped,
+                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  assert(size >= 0);  // it fails on text that is not UTF-8, which the caller has excluded
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
+  return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size)};
+}
+
+// Calls `take(stretch, same)` for one stretch after the other, each composed by itself; `same`: it
+// is its own composed form.
+template <class Take>
+void for_each_stretch(std::string_view text, Take&& take) {
+  for (std::size_t begin = 0; begin < text.size();) {
+    const CodePoint first = code_point_at(text, begin);
+    std::size_t end = begin + first.size;
+    bool same = is_itself(first.value);
+    if (is_unknown_mark(first.value)) {
+      same = true;
+    } else {
+      while (end < text.size()) {
+        const CodePoint next = code_point_at(text, end);
+        if (starts_a_stretch(next.value)) break;
+        end += next.size;
+        same = false;
+      }
+    }
+    take(text.substr(begin, end - begin), same);
+    begin = end;
+  }
 }
 
 }  // namespace
@@ -99,29 +166,23 @@ bool is_surely_nfc(std::string_view text) {
 
 std::string nfc(std::string_view text) {
   if (is_surely_nfc(text)) return std::string(text);
-  utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &mapped,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  assert(size >= 0);  // it fails on text that is not UTF-8, which the caller has excluded
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-  return {reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size)};
+  std::string composed;
+  composed.reserve(text.size());
+  for_each_stretch(text, [&](std::string_view stretch, bool same) {
+    composed += same ? stretch : std::string_view(compose(stretch));
+  });
+  return composed;
 }
 
 Composed nfc_with_places(std::string_view text) {
   Composed composed;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t next = at + code_point_at(text, at).size;
-    const bool ends = next == text.size() || starts_a_stretch(code_point_at(text, next).value);
-    if (ends) {
-      composed.text += nfc(text.substr(begin, next - begin));
-      composed.places.push_back({composed.text.size(), next});
-      begin = next;
-    }
-    at = next;
-  }
+  composed.text.reserve(text.size());
+  std::size_t original = 0;
+  for_each_stretch(text, [&](std::string_view stretch, bool same) {
+    composed.text += same ? stretch : std::string_view(compose(stretch));
+    original += stretch.size();
+    composed.places.push_back({composed.text.size(), original});
+  });
   return composed;
 }
 

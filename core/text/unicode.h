@@ -1,7 +1,8 @@
 // The little Unicode a tokenizer needs: is it UTF-8, and its composed form (NFC).
 //
 // Tables: utf8proc of the system (2.8 knows Unicode 14); characters assigned later count as
-// unassigned. Pure functions, any thread.
+// unassigned. Composing is that of HuggingFace tokenizers, which knows Unicode 9: marks assigned
+// since then stay where they are. Pure functions, any thread.
 #pragma once
 
 #include <string>
