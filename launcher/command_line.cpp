@@ -57,10 +57,6 @@ class VerbParser {
   VerbParser& operator=(const VerbParser&) = delete;
 
   Result<CommandLine> parse(std::vector<std::string> arguments) {
-    if (line_.verb == "config" || line_.verb == "hub") {
-      line_.words = std::move(arguments);
-      return std::move(line_);
-    }
     std::reverse(arguments.begin(), arguments.end());
     try {
       app_.parse(arguments);
@@ -153,6 +149,13 @@ class VerbParser {
       words("RUN", "Name or id of the run");
       app_.add_flag("--verify", line_.verify,
                     "Check it against the provider's listing and the hub");
+    }
+    if (name == "name" || name == "doctor") words("FILE", "A run file, as -c");
+    if (name == "config") {
+      words("WHAT", "show, check FILE..., schema, init or list");
+      app_.add_flag("--origin", line_.config.origin, "Show where each value came from");
+      app_.add_option("--format", line_.config.format, "yaml, json, json-schema or text")
+          ->type_name("FORMAT");
     }
     if (name == "completion") words("SHELL", "bash, zsh or fish");
     if (name == "status") {
@@ -347,9 +350,11 @@ bool is_run_file(const std::string& word) {
   return word.size() > 5 && (word.ends_with(".yaml") || word.ends_with(".yml"));
 }
 
-// Run files among the words become -c; any other word of `run` and `plan` is a mistake.
+// Run files among the words become -c; any other word beside them is a mistake.
 Result<CommandLine> take_run_files(CommandLine line) {
-  if (line.verb != "run" && line.verb != "plan") return line;
+  if (line.verb != "run" && line.verb != "plan" && line.verb != "name" && line.verb != "doctor") {
+    return line;
+  }
   for (const std::string& word : line.words) {
     if (!is_run_file(word)) {
       std::vector<std::string> names;

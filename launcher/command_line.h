@@ -53,6 +53,11 @@ struct StatusFlags {
   bool all = false;  // runs that are gone, too
 };
 
+struct ConfigFlags {
+  bool origin = false;
+  std::string format;
+};
+
 struct CommandLine {
   std::string verb = "run";
   CommonFlags common;
@@ -60,7 +65,8 @@ struct CommandLine {
   DownFlags down;
   LogsFlags logs;
   StatusFlags status;
-  std::vector<std::string> words;  // positional: runs, a shell; for config and hub all that follows
+  ConfigFlags config;
+  std::vector<std::string> words;  // positional: runs, a shell, what config is to do
   std::string to;                  // of pull
   bool verify = false;             // of receipt
   // Help or version: print it on standard output and exit 0.

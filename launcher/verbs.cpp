@@ -49,11 +49,8 @@ constexpr std::array kVerbs = {
          .summary = "Make, check and explain run files.",
          .examples = "  launch config init > my-run.yaml\n"
                      "  launch config check my-run.yaml\n"
-                     "  launch config show --origin -c my-run.yaml\n"},
-    Verb{.name = "hub",
-         .summary = "Repositories of the hub: create, put, get, list.",
-         .examples = "  launch hub ls me/my-adapter\n"
-                     "  launch hub branches me/my-adapter\n"},
+                     "  launch config show --origin -c my-run.yaml\n",
+         .takes_config = true},
     Verb{.name = "name",
          .summary = "Show the name the run would get.",
          .examples = "  launch name -c run.yaml\n"
@@ -77,9 +74,9 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 16> kUnbuiltVerbs = {
-    "offers", "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",
-    "exec",   "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
+constexpr std::array<std::string_view, 17> kUnbuiltVerbs = {
+    "hub",  "offers", "apply",  "checkpoint", "extend", "resume", "step", "ssh",    "shell",
+    "exec", "open",   "tunnel", "sync",       "data",   "report", "chat", "convert"};
 
 constexpr std::array<std::string_view, 33> kUnbuiltFlags = {"--steps",
                                                             "--cloud",

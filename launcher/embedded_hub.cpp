@@ -1,0 +1,173 @@
+#include "launcher/embedded_hub.h"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+#include <random>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/atomic_file.h"
+#include "core/config/environment.h"
+#include "core/json.h"
+#include "core/spawn.h"
+#include "core/user_folders.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kUsualPort = 8377;
+// Long enough to look at results the next morning.
+constexpr const char* kIdleExit = "24h";
+constexpr auto kComesUpWithin = 15s;
+
+fs::path ready_file() {
+  return state_folder() / "localhub.json";
+}
+fs::path token_file() {
+  return data_folder() / "hub-token";
+}
+
+std::string usual_endpoint(int port) {
+  return "http://127.0.0.1:" + std::to_string(port);
+}
+
+// The endpoint that a hub wrote when it was ready.
+std::optional<std::string> noted_endpoint() {
+  const Result<std::string> text = read_file(ready_file());
+  if (!text) return std::nullopt;
+  const Result<nlohmann::json> json = parse_json(*text, ready_file().string());
+  if (!json || !json->is_object() || !json->contains("endpoint")) return std::nullopt;
+  const auto& endpoint = (*json)["endpoint"];
+  if (!endpoint.is_string()) return std::nullopt;
+  return endpoint.get<std::string>();
+}
+
+Result<Secret> token() {
+  Result<std::string> text = read_file(token_file());
+  if (text && !text->empty()) {
+    while (!text->empty() && text->back() == '\n') text->pop_back();
+    return Secret(std::move(*text));
+  }
+  std::random_device device;
+  std::array<char, 64> made{};
+  std::snprintf(made.data(), made.size(), "hf_local%08x%08x%08x", device(), device(), device());
+  if (const Status folder = make_folders(token_file().parent_path()); !folder) {
+    return folder.error();
+  }
+  const Status written = write_file(token_file(), std::string(made.data()) + "\n", 0600);
+  if (!written) return written.error();
+  return Secret(made.data());
+}
+
+// What the hub inherits: nothing secret.
+std::vector<std::string> hub_environment() {
+  std::vector<std::string> environment;
+  for (const auto& [name, value] : current_environment()) {
+    const bool harmless = name == "PATH" || name == "HOME" || name == "LANG" || name == "TMPDIR" ||
+                          name == "LD_LIBRARY_PATH" || name.starts_with("XDG_");
+    if (harmless) environment.push_back(name + "=" + value);
+  }
+  return environment;
+}
+
+Status start(const fs::path& program, int port) {
+  std::error_code code;
+  fs::remove(ready_file(), code);
+  SpawnSpec hub;
+  hub.argv = {program.string(),
+              "--root",
+              embedded_hub_folder().string(),
+              "--port",
+              std::to_string(port),
+              "--token-file",
+              token_file().string(),
+              "--ready-file",
+              ready_file().string(),
+              "--idle-exit",
+              kIdleExit};
+  hub.environment = hub_environment();
+  hub.output = state_folder() / "localhub.log";
+  hub.own_session = true;
+  const Result<pid_t> started = spawn(hub);
+  if (!started) return while_doing("starting the local hub", started.error());
+  return Unit{};
+}
+
+// Waits for the ready file and for an answer.
+std::optional<std::string> wait_for_hub(Clock& clock) {
+  const SteadyTime give_up_at = clock.steady_now() + kComesUpWithin;
+  while (clock.steady_now() < give_up_at) {
+    const auto endpoint = noted_endpoint();
+    if (endpoint && answers(*endpoint)) return endpoint;
+    clock.sleep_for(50ms);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+fs::path embedded_hub_folder() {
+  return data_folder() / "hub";
+}
+
+std::string embedded_hub_endpoint() {
+  return noted_endpoint().value_or(usual_endpoint(kUsualPort));
+}
+
+bool answers(const std::string& endpoint) {
+  constexpr std::string_view kPrefix = "http://127.0.0.1:";
+  if (!endpoint.starts_with(kPrefix)) return false;
+  std::uint16_t port = 0;
+  const char* const end = endpoint.data() + endpoint.size();
+  if (std::from_chars(endpoint.data() + kPrefix.size(), end, port).ec != std::errc()) return false;
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool open = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return open;
+}
+
+Result<EmbeddedHub> ensure_embedded_hub(const fs::path& programs, Clock& clock) {
+  const Result<Secret> secret = token();
+  if (!secret) return secret.error();
+  // A process of somebody else may sit on the port now: only what the ready file says is ours.
+  if (const auto noted = noted_endpoint(); noted && answers(*noted)) {
+    return EmbeddedHub{*noted, *secret};
+  }
+  const fs::path program = programs / "localhub";
+  if (::access(program.c_str(), X_OK) != 0) {
+    return Error{ErrorKind::not_found,
+                 "the program `localhub` is not beside `launch` in " + programs.string(),
+                 "build it with ./dev build, or name a hub: --repo with HF_TOKEN"};
+  }
+  for (const fs::path& folder : {state_folder(), embedded_hub_folder()}) {
+    if (const Status made = make_folders(folder); !made) return made.error();
+  }
+  const bool usual_is_taken = answers(usual_endpoint(kUsualPort));
+  if (const Status started = start(program, usual_is_taken ? 0 : kUsualPort); !started) {
+    return started.error();
+  }
+  const auto endpoint = wait_for_hub(clock);
+  if (!endpoint) {
+    return Error{ErrorKind::failed, "the local hub did not come up",
+                 "see " + (state_folder() / "localhub.log").string()};
+  }
+  return EmbeddedHub{*endpoint, *secret};
+}
+
+}  // namespace mayfly

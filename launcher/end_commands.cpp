@@ -1,0 +1,193 @@
+#include "launcher/end_commands.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "core/json.h"
+#include "core/provider/destroy.h"
+#include "core/run/directory.h"
+#include "core/run/request.h"
+#include "launcher/status_report.h"
+
+namespace mayfly {
+
+namespace {
+
+// What is to end: a run of the list, or a machine that no run has.
+struct Target {
+  std::string name;
+  std::string provider;
+  std::vector<InstanceId> instances;
+  std::optional<KnownRun> run;
+};
+
+Result<std::vector<KnownRun>> chosen_runs(const CommandLine& line, const Desk& desk) {
+  Result<std::vector<KnownRun>> all = desk.state.runs();
+  if (!all) return all;
+  if (line.words.empty() && !line.down.all) {
+    return Error{ErrorKind::usage, "`launch " + line.verb + "` needs the name of a run, or --all",
+                 "see them with `status`"};
+  }
+  if (line.down.all) {
+    std::erase_if(*all, [](const KnownRun& run) { return !may_be_billing(run); });
+    return all;
+  }
+  std::vector<KnownRun> runs;
+  for (const std::string& word : line.words) {
+    Result<KnownRun> run = find_run(*all, word);
+    if (!run) return run.error();
+    runs.push_back(std::move(*run));
+  }
+  return runs;
+}
+
+Result<std::vector<InstanceId>> machines_of(const KnownRun& run, Provider& provider) {
+  std::vector<InstanceId> ids;
+  if (!run.progress.id.empty()) ids.push_back(run.progress.id);
+  const Result<std::vector<Instance>> found = provider.find_run(run.run_id);
+  if (!found && ids.empty()) return found.error();
+  if (!found) return ids;
+  for (const Instance& instance : *found) {
+    if (std::find(ids.begin(), ids.end(), instance.id) == ids.end()) ids.push_back(instance.id);
+  }
+  return ids;
+}
+
+// Runs by name; a word that is no run may be the id of a machine that the list does not know.
+Result<std::vector<Target>> targets_of(const CommandLine& line, Provider& provider,
+                                       const Desk& desk) {
+  CommandLine runs_only = line;
+  std::vector<Target> targets;
+  const Result<std::vector<KnownRun>> known = desk.state.runs();
+  if (!known) return known.error();
+  runs_only.words.clear();
+  for (const std::string& word : line.words) {
+    if (find_run(*known, word)) {
+      runs_only.words.push_back(word);
+      continue;
+    }
+    const Result<Instance> machine = provider.get(word);
+    if (!machine) {
+      runs_only.words.push_back(word);  // for the error that names the runs there are
+      continue;
+    }
+    targets.push_back({word, provider.name(), {word}, std::nullopt});
+  }
+  if (targets.empty() || !runs_only.words.empty() || line.down.all) {
+    Result<std::vector<KnownRun>> runs = chosen_runs(runs_only, desk);
+    if (!runs) return runs.error();
+    for (KnownRun& run : *runs) {
+      Result<std::vector<InstanceId>> ids = machines_of(run, provider);
+      if (!ids) return ids.error();
+      targets.push_back({run.name, run.provider, std::move(*ids), std::move(run)});
+    }
+  }
+  return targets;
+}
+
+// Work that is not saved is lost: ask, where there is somebody to ask.
+Status confirm(const std::vector<Target>& targets, const Desk& desk) {
+  const bool live = std::any_of(targets.begin(), targets.end(), [](const Target& target) {
+    return !target.run || may_be_billing(*target.run);
+  });
+  if (desk.flags.yes || !live || ::isatty(STDIN_FILENO) == 0 || desk.flags.json) return Unit{};
+  std::string names;
+  for (const Target& target : targets) names += " " + target.name;
+  std::fprintf(stderr,
+               "Destroy%s now? What is not uploaded is lost; `launch stop` saves it first. [y/N] ",
+               names.c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return Unit{};
+  return Error{ErrorKind::guard, "nothing was destroyed: the question was not answered with yes"};
+}
+
+Status destroy(const Target& target, Provider& provider, Desk& desk) {
+  for (const InstanceId& id : target.instances) {
+    const Status gone = destroy_until_gone(provider, id, desk.clock, kDestroyPatience);
+    if (!gone) return gone;
+  }
+  if (!target.run || !may_be_billing(*target.run)) return Unit{};
+  if (target.instances.empty()) {
+    return desk.state.update(target.run->run_id, [](KnownRun& run) { run.never_created = true; });
+  }
+  KnownRun run = *target.run;
+  if (run.progress.id.empty()) {
+    // The launcher died before it could note the machine: it is known now, and gone.
+    run.progress = {LaunchStage::made, run.progress.attempt, target.instances.front()};
+    const LaunchProgress progress = run.progress;
+    const Status noted =
+        desk.state.update(run.run_id, [&](KnownRun& entry) { entry.progress = progress; });
+    if (!noted) return noted;
+  }
+  const Result<bool> settled = settle_run(desk.state, provider, run, desk.clock);
+  if (!settled) return settled.error();
+  return desk.state.update(run.run_id, [](KnownRun& entry) {
+    if (entry.stop_reason.empty()) entry.stop_reason = "down";
+  });
+}
+
+}  // namespace
+
+Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
+  const auto provider = provider_of(desk, "local");
+  if (!provider) return provider.error();
+  const Result<std::vector<Target>> targets = targets_of(line, **provider, desk);
+  if (!targets) return targets.error();
+  if (const Status yes = confirm(*targets, desk); !yes) return yes.error();
+  ExitCode code = ExitCode::ok;
+  nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
+  for (const Target& target : *targets) {
+    const Status gone = destroy(target, **provider, desk);
+    answer["runs"].push_back({{"name", target.name},
+                              {"gone", static_cast<bool>(gone)},
+                              {"error", gone ? "" : gone.error().message}});
+    if (gone) {
+      if (!desk.flags.json) print(target.name + ": gone, confirmed by the provider's listing\n");
+      continue;
+    }
+    code = ExitCode::not_verified;
+    answer["ok"] = false;
+    if (!desk.flags.json) {
+      print(target.name + ": NOT CONFIRMED, it may still cost money: " + gone.error().message +
+            "\n");
+    }
+  }
+  if (desk.flags.json) {
+    print(json_line(answer) + "\n");
+  } else if (targets->empty()) {
+    print("there is nothing to destroy\n");
+  }
+  return code;
+}
+
+Result<ExitCode> stop_command(const CommandLine& line, Desk& desk) {
+  const Result<std::vector<KnownRun>> runs = chosen_runs(line, desk);
+  if (!runs) return runs.error();
+  nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
+  for (const KnownRun& run : *runs) {
+    const bool live = may_be_billing(run);
+    if (live) {
+      const Request request{line.down.now ? RequestKind::down_now : RequestKind::down,
+                            "launch stop",
+                            desk.clock.now(),
+                            {}};
+      const Status sent = send_request(RunDirectory{run.run_dir}, request);
+      if (!sent) return while_doing("asking " + run.name + " to stop", sent.error());
+    }
+    answer["runs"].push_back({{"name", run.name}, {"asked", live}});
+    if (desk.flags.json) continue;
+    print(live ? run.name + (line.down.now ? ": asked to destroy now; see `status`\n"
+                                           : ": asked to save, upload and destroy; see `status`\n")
+               : run.name + ": has ended already\n");
+  }
+  if (desk.flags.json) print(json_line(answer) + "\n");
+  if (!desk.flags.json && runs->empty()) print("there is nothing to stop\n");
+  return ExitCode::ok;
+}
+
+}  // namespace mayfly

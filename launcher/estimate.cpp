@@ -1,0 +1,79 @@
+#include "launcher/estimate.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <thread>
+
+#include "core/config/run_config.h"
+#include "core/run/directory.h"
+#include "core/run/run_status.h"
+
+namespace mayfly {
+
+namespace {
+
+// Of one core of a server processor of 2023 with AVX-512 and bf16; see docs/lab_notes.md.
+constexpr double kFlopsPerCore = 30e9;
+constexpr double kFlopsPerParameterAndToken = 4.0;
+// Forward only.
+constexpr double kHeldOutShare = 0.4;
+// Boot, loading, saving, the last upload, destroying.
+constexpr double kOverheadSeconds = 25.0;
+
+}  // namespace
+
+Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
+                     std::int64_t parameters) {
+  for (auto run = seen.rbegin(); run != seen.rend(); ++run) {
+    const auto status = read_status(RunDirectory{run->run_dir}.status().string());
+    if (!status || status->tokens_per_second <= 0) continue;
+    const auto plan = read_plan(run->plan);
+    if (!plan || plan->config.model.base != base) continue;
+    return {status->tokens_per_second, "speed measured in run " + run->name};
+  }
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const double flops = kFlopsPerCore * cores;
+  const double per_token = kFlopsPerParameterAndToken * static_cast<double>(parameters);
+  std::array<char, 128> text{};
+  std::snprintf(text.data(), text.size(),
+                "speed guessed: %u cores at %.0f Gflop/s each; no earlier run of this model here",
+                cores, kFlopsPerCore / 1e9);
+  return {std::max(1.0, flops / std::max(1.0, per_token)), text.data()};
+}
+
+StepCount count_steps(std::int64_t examples, const TrainConfig& train) {
+  const std::int64_t batch = batch_sizes(train).effective;
+  StepCount count;
+  count.steps_per_epoch = std::max<std::int64_t>(1, (examples + batch - 1) / batch);
+  count.steps = train.max_steps.value_or(static_cast<std::int64_t>(
+      std::ceil(train.epochs * static_cast<double>(count.steps_per_epoch))));
+  count.whole_epochs = count.steps / count.steps_per_epoch;
+  return count;
+}
+
+Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const StepCount& steps,
+                      const RunConfig& config, const Speed& speed) {
+  Estimate estimate;
+  estimate.examples = train.examples;
+  estimate.steps = steps.steps;
+  const double epochs =
+      static_cast<double>(steps.steps) / static_cast<double>(steps.steps_per_epoch);
+  estimate.tokens =
+      static_cast<std::int64_t>(std::llround(epochs * static_cast<double>(train.tokens)));
+  const std::int64_t evaluations =
+      2 + (config.train.eval_steps ? steps.steps / *config.train.eval_steps : 0);
+  const double held_out_tokens = kHeldOutShare * static_cast<double>(evaluations * held_out.tokens);
+  estimate.seconds = kOverheadSeconds + (static_cast<double>(estimate.tokens) + held_out_tokens) /
+                                            speed.tokens_per_second;
+  estimate.basis = speed.basis;
+  return estimate;
+}
+
+Usd cost_of(const Price& price, double seconds) {
+  const auto time = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  return SpendMeter(price, WallTime{}).spent(WallTime(time));
+}
+
+}  // namespace mayfly

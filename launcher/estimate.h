@@ -1,0 +1,44 @@
+// How long a run will take and what it will cost, from real token counts.
+//
+// Speed comes from the newest run of this list that trained the same model on this machine; without
+// one, from arithmetic: about 4 floating-point operations a parameter and token (forward 2,
+// backward through the activations 2; frozen weights have no gradient of their own) at an assumed
+// rate.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/run/plan.h"
+#include "core/run/spend_meter.h"
+#include "core/text/dataset.h"
+#include "launcher/state_file.h"
+
+namespace mayfly {
+
+struct Speed {
+  double tokens_per_second = 1;
+  std::string basis;  // in words: where the figure comes from
+};
+
+// `seen`: the newest run first is not required. `base`: the model's folder, as in the plan.
+Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
+                     std::int64_t parameters);
+
+// How the steps of a run come about; as transformers counts them.
+struct StepCount {
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t steps = 0;
+  std::int64_t whole_epochs = 0;
+};
+StepCount count_steps(std::int64_t examples, const TrainConfig& train);
+
+// Tokens of the whole run: all steps' examples at the mean length, and the held-out passes.
+Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const StepCount& steps,
+                      const RunConfig& config, const Speed& speed);
+// What `seconds` cost, at the price, in whole billing steps.
+Usd cost_of(const Price& price, double seconds);
+
+}  // namespace mayfly

@@ -1,0 +1,277 @@
+#include "launcher/make_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <random>
+
+#include "core/config/environment.h"
+#include "core/model/safetensors.h"
+#include "core/provider/registry.h"
+#include "core/sha256.h"
+#include "launcher/preflight.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path absolute(const fs::path& path, const fs::path& base) {
+  return (path.is_absolute() ? path : base / path).lexically_normal();
+}
+
+// {name} in paths and names becomes its value; relative paths become absolute.
+Status resolve_texts(RunConfig& config, const fs::path& base) {
+  const auto& vars = config.generate.vars;
+  const auto fill = [&vars](std::string& text, const char* path) -> Status {
+    Result<std::string> filled = fill_names(text, vars);
+    if (!filled) return while_doing(path, filled.error());
+    text = std::move(*filled);
+    return Unit{};
+  };
+  for (std::string& path : config.data.path) {
+    if (const Status filled = fill(path, "data.path"); !filled) return filled;
+    path = absolute(path, base).string();
+  }
+  for (auto [text, name] :
+       {std::pair{&config.data.val_path, "data.val_path"}, std::pair{&config.hub.repo, "hub.repo"},
+        std::pair{&config.hub.repo_prefix, "hub.repo_prefix"},
+        std::pair{&config.run.name, "run.name"}}) {
+    if (!*text) continue;
+    if (const Status filled = fill(**text, name); !filled) return filled;
+  }
+  for (auto* path : {&config.data.val_path, &config.lora.init_from}) {
+    if (*path) **path = absolute(**path, base).string();
+  }
+  if (config.train.resume_from && *config.train.resume_from != "latest") {
+    config.train.resume_from = absolute(*config.train.resume_from, base).string();
+  }
+  config.paths.outputs_dir = absolute(config.paths.outputs_dir, base).string();
+  config.paths.logs_dir = absolute(config.paths.logs_dir, base).string();
+  return Unit{};
+}
+
+Status resolve_model(RunConfig& config, const fs::path& base, PlannedRun& planned) {
+  const fs::path folder = absolute(config.model.base, base);
+  std::error_code code;
+  if (!fs::is_directory(folder, code)) {
+    return Error{ErrorKind::not_found, "there is no model folder " + config.model.base,
+                 "give a folder with config.json, tokenizer.json and safetensors; fetching models "
+                 "from the hub by name is not built yet"};
+  }
+  config.model.base = folder.string();
+  Result<Architecture> architecture = read_architecture(folder);
+  if (!architecture) return architecture.error();
+  planned.architecture = std::move(*architecture);
+  const Result<SafetensorsModel> weights = SafetensorsModel::open(folder);
+  if (!weights) return weights.error();
+  for (const SafetensorsFile& file : weights->files()) {
+    for (const StoredTensor& tensor : file.tensors()) {
+      planned.model_bytes += static_cast<std::int64_t>(tensor.bytes.size());
+    }
+  }
+  return Unit{};
+}
+
+Status find_programs(const fs::path& folder, RunPlan& plan) {
+  for (const char* name : {"agent", "train"}) {
+    const fs::path path = folder / name;
+    Result<std::string> hash = sha256_file(path);
+    if (!hash) {
+      return Error{
+          ErrorKind::not_found,
+          "the program `" + std::string(name) + "` is not beside `launch` in " + folder.string(),
+          "build it with ./dev build"};
+    }
+    plan.programs.push_back({name, "file://" + path.string(), std::move(*hash)});
+  }
+  return Unit{};
+}
+
+Status choose_place(const PlanInputs& inputs, RunPlan& plan) {
+  const Result<std::string> name =
+      planned_name(plan.config, inputs.known, plan.config.paths.outputs_dir, inputs.names);
+  if (!name) return name.error();
+  plan.run_name = *name;
+  for (const KnownRun& run : inputs.known) {
+    if (run.name == *name && may_be_billing(run)) {
+      return Error{ErrorKind::guard, "a run named " + *name + " is still there",
+                   "look with `status`, end it with `launch down " + *name +
+                       "`, or give another --run-name"};
+    }
+  }
+  const fs::path folder = fs::path(plan.config.paths.outputs_dir) / *name;
+  std::error_code code;
+  if (fs::exists(folder, code) && !fs::is_empty(folder, code)) {
+    return Error{ErrorKind::guard, "the run directory " + folder.string() + " is there already",
+                 "give another --run-name, or move that folder away"};
+  }
+  plan.run_dir = folder.string();
+  return Unit{};
+}
+
+// Counts the data with the tokenizer that trains, in rows and tokens.
+Status count_data(const RunConfig& config, WallTime now, PlannedRun& planned) {
+  const Result<TextModel> text = TextModel::load(config.model.base, now);
+  if (!text) return text.error();
+  Result<Dataset> data = load_dataset(config.data, *text, {});
+  if (!data) return data.error();
+  planned.train = data->train_counts;
+  planned.held_out = data->validation_counts;
+  for (std::string& warning : data->warnings) planned.notes.push_back(std::move(warning));
+  if (planned.train.examples == 0) {
+    return Error{ErrorKind::bad_data, "nothing is left to train on"};
+  }
+  return Unit{};
+}
+
+void list_branches(const RunConfig& config, PlannedRun& planned) {
+  const std::int64_t every = config.hub.checkpoint_every_epochs;
+  if (config.hub.push_checkpoints && every > 0) {
+    for (std::int64_t epoch = every; epoch <= planned.steps.whole_epochs; epoch += every) {
+      planned.branches.push_back("checkpoint-epoch-" + std::to_string(epoch));
+    }
+  }
+  planned.branches.emplace_back("main");
+}
+
+void note_oddities(const RunConfig& config, PlannedRun& planned) {
+  const auto share = [](std::int64_t part, std::int64_t whole) {
+    std::array<char, 32> text{};
+    std::snprintf(
+        text.data(), text.size(), "%.0f%%",
+        100.0 * static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(1, whole)));
+    return std::string(text.data());
+  };
+  std::vector<std::string>& notes = planned.notes;
+  if (planned.train.truncated > 0) {
+    notes.push_back(std::to_string(planned.train.truncated) + " examples (" +
+                    share(planned.train.truncated, planned.train.examples) +
+                    ") are longer than data.cutoff_len " + std::to_string(config.data.cutoff_len) +
+                    " and lose " + std::to_string(planned.train.tokens_cut) + " tokens");
+  }
+  constexpr std::int64_t kFew = 32;
+  if (planned.train.examples < kFew) {
+    notes.push_back("only " + std::to_string(planned.train.examples) +
+                    " examples: enough to try things out, not to learn from");
+  }
+  if (planned.steps.steps < 10) {
+    notes.push_back("only " + std::to_string(planned.steps.steps) + " steps in all");
+  }
+  if (config.generate.count) {
+    notes.push_back(
+        "generate.count is not used: the generate step is not built yet, the data "
+        "files are taken as they are");
+  }
+  const PlannedOffer& offer = planned.plan.offer;
+  const Usd cost = planned.plan.estimate.cost;
+  if (cost > config.limits.spend_limit) {
+    notes.push_back(
+        "the estimate is above the spend limit: the run will be ended before it is "
+        "done, with what is saved by then");
+  }
+  if (config.limits.ttl_hours && planned.plan.estimate.seconds > *config.limits.ttl_hours * 3600) {
+    notes.push_back("the estimate is longer than limits.ttl_hours: the run will be ended early");
+  }
+  if (offer.price.per_hour.micros == 0) {
+    notes.push_back("this machine is free, so the spend limit cannot fire; give --price to try it");
+  }
+}
+
+Status price(const PlanInputs& inputs, const RunConfig& config, PlannedRun& planned) {
+  RunPlan& plan = planned.plan;
+  plan.offer.provider = "local";
+  plan.offer.instance_type = "this-machine";
+  plan.offer.region = "here";
+  plan.offer.price.per_hour = config.instance.price.value_or(Usd{});
+  planned.steps = count_steps(planned.train.examples, config.train);
+  const Speed speed =
+      expected_speed(inputs.known, config.model.base, planned.architecture.parameters());
+  plan.estimate = estimate_run(planned.train, planned.held_out, planned.steps, config, speed);
+  plan.estimate.cost = cost_of(plan.offer.price, plan.estimate.seconds);
+  const auto& most = config.limits.max_cost_per_launch;
+  if (most && plan.estimate.cost > *most) {
+    return Error{ErrorKind::guard,
+                 "the run is estimated at " + format_usd(plan.estimate.cost) +
+                     ", above limits.max_cost_per_launch " + format_usd(*most),
+                 "raise that limit, or train less: fewer epochs, less data"};
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+Result<std::string> planned_name(const RunConfig& config, const std::vector<KnownRun>& known,
+                                 const fs::path& outputs, const RunNameOverrides& names) {
+  std::vector<std::string> taken;
+  for (const KnownRun& run : known) taken.push_back(run.name);
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(outputs, code)) {
+    taken.push_back(entry.path().filename().string());
+  }
+  return choose_run_name(config, taken, names);
+}
+
+Result<PlannedRun> make_plan(const PlanInputs& inputs) {
+  PlannedRun planned;
+  RunPlan& plan = planned.plan;
+  plan.run_id = inputs.run_id;
+  plan.created_at = inputs.now;
+  plan.config = inputs.config;
+  RunConfig& config = plan.config;
+
+  if (config.run.seeds.size() > 1) {
+    return Error{ErrorKind::unsupported, "several run.seeds in one launch are not built yet",
+                 "launch once a seed: --seeds " + std::to_string(config.run.seeds.front())};
+  }
+  plan.seed = config.run.seeds.front();
+  config.provider = ProviderName::local;
+  if (const Status done = resolve_texts(config, inputs.working_directory); !done) {
+    return done.error();
+  }
+  if (const Status done = resolve_model(config, inputs.working_directory, planned); !done) {
+    return done.error();
+  }
+  if (const Status done = choose_place(inputs, plan); !done) return done.error();
+  if (const Status done = find_programs(inputs.programs, plan); !done) return done.error();
+
+  Result<HubChoice> hub = choose_hub(config.hub, plan.run_name, plan.seed);
+  if (!hub) return hub.error();
+  planned.hub = std::move(*hub);
+  plan.hub_endpoint = planned.hub.endpoint;
+  plan.hub_repo = planned.hub.repo;
+  config.hub.token = Secret();
+  planned.notes = planned.hub.notes;
+
+  // Nothing is known of the data before it is read; from here on it can take a second.
+  if (const Status done = count_data(config, inputs.now, planned); !done) return done.error();
+  if (const Status done = price(inputs, config, planned); !done) return done.error();
+  if (const Status done = check_disk(plan, planned.model_bytes); !done) return done.error();
+  list_branches(config, planned);
+  note_oddities(config, planned);
+  return planned;
+}
+
+std::string new_run_id() {
+  std::random_device device;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%08x%04x", device(), device() & 0xffffU);
+  return text.data();
+}
+
+std::chrono::seconds fuse_of(const RunPlan& plan) {
+  constexpr double kLongest = 30.0 * 24 * 3600;
+  constexpr double kBehind = 300.0;
+  double seconds = kLongest;
+  const LimitsConfig& limits = plan.config.limits;
+  const double per_hour = static_cast<double>(plan.offer.price.per_hour.micros);
+  if (per_hour > 0) {
+    seconds = std::min(seconds, 3600.0 * static_cast<double>(limits.spend_limit.micros) / per_hour);
+  }
+  if (limits.ttl_hours) seconds = std::min(seconds, 3600.0 * *limits.ttl_hours);
+  return std::chrono::seconds(static_cast<std::int64_t>(std::ceil(seconds + kBehind)));
+}
+
+}  // namespace mayfly

@@ -1,0 +1,64 @@
+// From what the user wrote to what will happen: everything looked up, counted, priced and checked,
+// and nothing created.
+//
+// Checks come cheapest first, so that a misspelt folder is told at once and not after counting a
+// million tokens. Everything that can be wrong with the input is found here, before anything costs
+// money: model, data with line numbers, names, programs, disk, token, limits.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/config/run_config.h"
+#include "core/model/architecture.h"
+#include "core/result.h"
+#include "core/run/plan.h"
+#include "core/run/run_name.h"
+#include "core/text/dataset.h"
+#include "launcher/estimate.h"
+#include "launcher/hub_choice.h"
+#include "launcher/state_file.h"
+
+namespace mayfly {
+
+struct PlanInputs {
+  RunConfig config;
+  std::vector<KnownRun> known;              // of the list of runs
+  std::filesystem::path programs;           // the folder with `agent` and `train`
+  std::filesystem::path working_directory;  // what relative paths are relative to
+  RunNameOverrides names;
+  std::string run_id;
+  WallTime now;
+};
+
+// A plan with what a person wants to know beside it.
+struct PlannedRun {
+  RunPlan plan;
+  HubChoice hub;
+  Architecture architecture;
+  std::int64_t model_bytes = 0;
+  DataCounts train;
+  DataCounts held_out;
+  StepCount steps;
+  std::vector<std::string> branches;  // that will appear, in order; `main` last
+  std::vector<std::string> notes;     // what is odd, in sentences
+};
+
+// Errors: usage and invalid_config (names, seeds, paths), not_found (model, data, programs),
+// bad_data (with file and line), unsupported, no_space, unauthorized, guard (max_cost_per_launch).
+Result<PlannedRun> make_plan(const PlanInputs& inputs);
+
+// Twelve random hex digits.
+std::string new_run_id();
+
+// How long after its boot the instance ends itself, whatever else fails: five minutes after the
+// first limit that must have ended it, or thirty days where no limit knows an end.
+std::chrono::seconds fuse_of(const RunPlan& plan);
+
+// The name a run of this config would get now. Error: invalid_config.
+Result<std::string> planned_name(const RunConfig& config, const std::vector<KnownRun>& known,
+                                 const std::filesystem::path& outputs,
+                                 const RunNameOverrides& names);
+
+}  // namespace mayfly

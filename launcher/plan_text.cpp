@@ -1,0 +1,182 @@
+#include "launcher/plan_text.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/run_config.h"
+#include "launcher/preflight.h"
+
+namespace mayfly {
+
+namespace {
+
+using nlohmann::json;
+
+std::string number(const char* format, double value) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, value);
+  return text.data();
+}
+
+// 1234567 -> "1,234,567"
+std::string grouped(std::int64_t value) {
+  const std::string digits = std::to_string(value);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0 && digits[i - 1] != '-') text += ',';
+    text += digits[i];
+  }
+  return text;
+}
+
+std::string minutes(double value) {
+  return value <= 0 ? "off" : format_duration(std::chrono::seconds(std::llround(value * 60)));
+}
+
+std::string parameters(std::int64_t count) {
+  if (count >= 1'000'000'000) return number("%.2f B", static_cast<double>(count) / 1e9);
+  return number("%.1f M", static_cast<double>(count) / 1e6);
+}
+
+std::string model_line(const PlannedRun& planned) {
+  return planned.plan.config.model.base + " (" + planned.architecture.model_type + ", " +
+         parameters(planned.architecture.parameters()) + " parameters, " +
+         format_bytes(planned.model_bytes) + ")";
+}
+
+std::string data_line(const PlannedRun& planned) {
+  const DataCounts& train = planned.train;
+  std::string text = grouped(train.examples) + " examples, " + grouped(train.tokens) +
+                     " tokens, of which " + grouped(train.tokens_trained_on) +
+                     " trained on; longest " + grouped(train.longest);
+  if (planned.held_out.examples > 0) {
+    text += "; held out " + grouped(planned.held_out.examples) + " examples";
+  }
+  return text;
+}
+
+std::string training_line(const PlannedRun& planned) {
+  const RunConfig& config = planned.plan.config;
+  const BatchSizes batch = batch_sizes(config.train);
+  const double epochs =
+      static_cast<double>(planned.steps.steps) / static_cast<double>(planned.steps.steps_per_epoch);
+  return "LoRA r " + std::to_string(config.lora.r) + ", " + grouped(planned.steps.steps) +
+         " steps of " + std::to_string(batch.effective) + " examples (" +
+         std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation) + "), " +
+         number("%.3g", epochs) + " epochs, learning rate " +
+         number("%.3g", config.train.learning_rate) + " " +
+         std::string(enum_name(config.train.lr_scheduler)) + ", seed " +
+         std::to_string(planned.plan.seed);
+}
+
+std::string branches_line(const PlannedRun& planned) {
+  constexpr std::size_t kShown = 6;
+  const auto& branches = planned.branches;
+  std::string text;
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    if (branches.size() > kShown && i == 2) {
+      text += ", ... (" + std::to_string(branches.size()) + " branches)";
+      i = branches.size() - 2;
+    }
+    text += (text.empty() ? "" : ", ") + branches[i];
+  }
+  return text;
+}
+
+std::string machine_line(const PlannedRun& planned) {
+  const PlannedOffer& offer = planned.plan.offer;
+  std::string text = offer.provider + ", " + offer.instance_type;
+  if (offer.price.per_hour.micros == 0) return text + ", free";
+  return text + ", " + format_usd(offer.price.per_hour) +
+         " per instance-hour (as given), billed by " + format_duration(offer.price.billing_step);
+}
+
+std::string limits_line(const LimitsConfig& limits) {
+  std::string text = "spend " + format_usd(limits.spend_limit) + " · ttl " +
+                     (limits.ttl_hours ? minutes(*limits.ttl_hours * 60) : "off") + " · idle " +
+                     minutes(limits.idle_minutes) + " · stall " + minutes(limits.stall_minutes);
+  return text + " · " + format_duration(limits.reserve) + " kept for saving and uploading";
+}
+
+std::string end_line(const LimitsConfig& limits) {
+  const auto words = [](AtEnd end) {
+    return end == AtEnd::destroy ? std::string("destroyed")
+                                 : std::string("KEPT, and goes on billing");
+  };
+  std::string text = "the agent on the machine ends it: when done " + words(limits.on_complete) +
+                     ", when failed " + words(limits.on_failure);
+  if (limits.failure_grace_minutes > 0) {
+    text += " after " + minutes(limits.failure_grace_minutes);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
+  const RunPlan& plan = planned.plan;
+  const RunConfig& config = plan.config;
+  std::string text;
+  const auto line = [&](std::string_view label, const std::string& content) {
+    std::string padded(label);
+    padded.resize(10, ' ');
+    text += styled(terminal, Style::bold, padded) + content + "\n";
+  };
+  line("run", plan.run_name + " (" + plan.run_id + "), " + std::string(enum_name(config.phase)));
+  line("model", model_line(planned));
+  std::string files;
+  for (const std::string& path : config.data.path) files += (files.empty() ? "" : ", ") + path;
+  line("data", files);
+  line("", data_line(planned));
+  line("training", training_line(planned));
+  line("machine", machine_line(planned));
+  std::string hub = plan.hub_repo + " at " + plan.hub_endpoint;
+  if (planned.hub.embedded) hub += " (the local hub)";
+  line("hub", hub);
+  line("", branches_line(planned));
+  line("files", plan.run_dir);
+  const auto time = std::chrono::seconds(std::llround(plan.estimate.seconds));
+  std::string cost = "about " + format_duration(time);
+  if (plan.offer.price.per_hour.micros > 0) {
+    cost += ", " + format_usd(plan.estimate.cost) + " of at most " +
+            format_usd(config.limits.spend_limit);
+  } else {
+    cost += ", free";
+  }
+  line("estimate", styled(terminal, Style::bold, cost) + " (" + plan.estimate.basis + ")");
+  line("limits", limits_line(config.limits));
+  line("end", end_line(config.limits));
+  for (const std::string& note : planned.notes) {
+    line("note", styled(terminal, Style::yellow, note));
+  }
+  return text;
+}
+
+json plan_document(const PlannedRun& planned) {
+  const auto counts = [](const DataCounts& data) {
+    return json{{"examples", data.examples},
+                {"tokens", data.tokens},
+                {"tokens_trained_on", data.tokens_trained_on},
+                {"longest", data.longest},
+                {"truncated", data.truncated},
+                {"tokens_cut", data.tokens_cut},
+                {"dropped", data.dropped}};
+  };
+  return {{"schema", "mayfly.plan/1"},
+          {"plan", plan_to_json(planned.plan)},
+          {"plan_hash", plan_hash(planned.plan)},
+          {"model",
+           {{"family", planned.architecture.model_type},
+            {"parameters", planned.architecture.parameters()},
+            {"bytes", planned.model_bytes}}},
+          {"data", {{"train", counts(planned.train)}, {"held_out", counts(planned.held_out)}}},
+          {"steps_per_epoch", planned.steps.steps_per_epoch},
+          {"embedded_hub", planned.hub.embedded},
+          {"branches", planned.branches},
+          {"notes", planned.notes}};
+}
+
+}  // namespace mayfly

@@ -1,0 +1,227 @@
+#include "launcher/run_command.h"
+
+#include <cstdio>
+#include <iostream>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "core/atomic_file.h"
+#include "core/json.h"
+#include "core/provider/destroy.h"
+#include "core/run/directory.h"
+#include "core/run/run_status.h"
+#include "core/run/user_data.h"
+#include "launcher/embedded_hub.h"
+#include "launcher/follow.h"
+#include "launcher/plan_text.h"
+#include "launcher/status_report.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Outcome = std::variant<ExitCode, Failure>;
+
+Failure failed(Error error) {
+  return Failure{{std::move(error)}};
+}
+
+// Writes each step of creating the machine into the list of runs.
+class StateJournal final : public LaunchJournal {
+ public:
+  StateJournal(StateFile& state, std::string run_id) : state_(state), run_id_(std::move(run_id)) {}
+  Status write(const LaunchProgress& progress) override {
+    return state_.update(run_id_, [&](KnownRun& run) { run.progress = progress; });
+  }
+
+ private:
+  StateFile& state_;
+  std::string run_id_;
+};
+
+// Asks before money is spent. Nothing to ask for a machine of one's own, whatever price it
+// pretends.
+Status confirm(const PlannedRun& planned, const Desk& desk) {
+  const PlannedOffer& offer = planned.plan.offer;
+  if (offer.provider == "local" || offer.price.per_hour.micros == 0 || desk.flags.yes)
+    return Unit{};
+  if (::isatty(STDIN_FILENO) == 0 || desk.flags.json) {
+    return Error{ErrorKind::guard, "this costs money and there is nobody to ask",
+                 "read the plan with --dry-run, then give --yes"};
+  }
+  std::fprintf(stderr, "Start this run for up to %s? [y/N] ",
+               format_usd(planned.plan.config.limits.spend_limit).c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return Unit{};
+  return Error{ErrorKind::guard, "not started: the question was not answered with yes"};
+}
+
+// The hub that will be there, and its token.
+Result<Secret> prepare_hub(PlannedRun& planned, Desk& desk) {
+  if (!planned.hub.embedded) return planned.hub.token;
+  Result<EmbeddedHub> hub = ensure_embedded_hub(program_folder(), desk.clock);
+  if (!hub) return hub.error();
+  planned.plan.hub_endpoint = hub->endpoint;
+  planned.hub.endpoint = hub->endpoint;
+  return hub->token;
+}
+
+KnownRun entry_of(const RunPlan& plan, const fs::path& plan_file) {
+  KnownRun run;
+  run.run_id = plan.run_id;
+  run.name = plan.run_name;
+  run.provider = plan.offer.provider;
+  run.created_at = plan.created_at;
+  run.price = plan.offer.price;
+  run.spend_limit = plan.config.limits.spend_limit;
+  run.run_dir = plan.run_dir;
+  run.plan = plan_file.string();
+  run.hub_endpoint = plan.hub_endpoint;
+  run.hub_repo = plan.hub_repo;
+  return run;
+}
+
+// The plan on disk and the run in the list: after this, nothing that costs money can be forgotten.
+Result<KnownRun> note_run(const RunPlan& plan, Desk& desk) {
+  const fs::path folder = desk.state.path().parent_path() / "plans";
+  if (const Status made = make_folders(folder); !made) return made.error();
+  const fs::path file = folder / (plan.run_id + ".json");
+  const Status written = write_file(file, json_text(plan_to_json(plan)) + "\n", 0600);
+  if (!written) return written.error();
+  KnownRun run = entry_of(plan, file);
+  if (const Status added = desk.state.add(run); !added) {
+    std::error_code code;
+    fs::remove(file, code);
+    return added.error();
+  }
+  return run;
+}
+
+Offer offer_of(const PlannedOffer& planned) {
+  Offer offer;
+  offer.provider = planned.provider;
+  offer.instance_type = planned.instance_type;
+  offer.region = planned.region;
+  offer.gpu = planned.gpu;
+  offer.gpu_count = planned.gpu_count;
+  offer.price = planned.price;
+  return offer;
+}
+
+Result<Instance> create(const PlannedRun& planned, const std::string& user_data,
+                        const Secret& token, Provider& provider, Desk& desk) {
+  const RunPlan& plan = planned.plan;
+  InstanceSpec spec;
+  spec.run_id = plan.run_id;
+  spec.user_data = user_data;
+  spec.secrets["HF_TOKEN"] = token;
+  StateJournal journal(desk.state, plan.run_id);
+  Result<Instance> instance = launch_once(provider, spec, {offer_of(plan.offer)}, LaunchProgress{},
+                                          journal, desk.clock, kLaunchPatience);
+  if (!instance && instance.error().kind != ErrorKind::outcome_unknown) {
+    const Status noted =
+        desk.state.update(plan.run_id, [](KnownRun& run) { run.never_created = true; });
+    if (!noted) return while_doing("noting that nothing was created", noted.error());
+  }
+  return instance;
+}
+
+void say_where_to_look(const RunPlan& plan, const Desk& desk) {
+  if (desk.flags.json) {
+    print(json_line({{"ok", true},
+                     {"run_id", plan.run_id},
+                     {"name", plan.run_name},
+                     {"run_dir", plan.run_dir},
+                     {"hub_endpoint", plan.hub_endpoint},
+                     {"hub_repo", plan.hub_repo}}) +
+          "\n");
+    return;
+  }
+  if (desk.flags.verbosity < 0) return;
+  print(styled(desk.out, Style::green, plan.run_name + " runs.") +
+        " It goes on without this terminal.\n"
+        "  look     status " +
+        plan.run_name + "\n  follow   launch logs " + plan.run_name +
+        " -f\n  end      launch stop " + plan.run_name +
+        "   (saves first; `launch down` does not)\n");
+}
+
+Outcome start_run(const CommandLine& line, PlannedRun& planned, Desk& desk) {
+  if (const Status yes = confirm(planned, desk); !yes) return failed(yes.error());
+  const Result<Secret> token = prepare_hub(planned, desk);
+  if (!token) return failed(token.error());
+  const RunPlan& plan = planned.plan;
+  const Result<std::string> user_data = render_user_data(plan, fuse_of(plan));
+  if (!user_data) return failed(user_data.error());
+  auto provider = provider_of(desk, plan.offer.provider, plan.offer.price);
+  if (!provider) return failed(provider.error());
+  const Result<KnownRun> noted = note_run(plan, desk);
+  if (!noted) return failed(noted.error());
+
+  const Interrupts interrupts;
+  const Result<Instance> instance = create(planned, *user_data, *token, **provider, desk);
+  if (!instance) return failed(instance.error());
+  const Result<bool> alive = wait_for_heartbeat(plan, instance->id, **provider, desk);
+  if (!alive) return failed(alive.error());
+  if (!*alive || !(line.run.follow || line.run.wait)) {
+    say_where_to_look(plan, desk);
+    return *alive ? ExitCode::ok : ExitCode::interrupted;
+  }
+  const Result<ExitCode> end = follow_run(plan, line.run, **provider, desk);
+  if (!end) return failed(end.error());
+  return *end;
+}
+
+}  // namespace
+
+fs::path program_folder() {
+  std::error_code code;
+  return fs::read_symlink("/proc/self/exe", code).parent_path();
+}
+
+std::variant<RunConfig, Failure> read_config(const CommandLine& line, bool must_be_complete) {
+  ConfigInputs inputs = process_inputs();
+  inputs.files = line.common.config_files;
+  inputs.command_line = line.common.settings;
+  inputs.must_be_complete = must_be_complete;
+  LoadedConfig loaded = load_config(inputs);
+  if (!loaded.problems.empty()) return Failure{std::move(loaded.problems)};
+  return std::move(loaded.config);
+}
+
+std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk) {
+  auto config = read_config(line, true);
+  if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
+  Result<std::vector<KnownRun>> known = desk.state.runs();
+  if (!known) return failed(known.error());
+  std::error_code code;
+  const PlanInputs inputs{std::move(std::get<RunConfig>(config)),
+                          std::move(*known),
+                          program_folder(),
+                          fs::current_path(code),
+                          run_name_overrides(),
+                          new_run_id(),
+                          desk.clock.now()};
+  Result<PlannedRun> planned = make_plan(inputs);
+  if (!planned) return failed(planned.error());
+
+  if (line.run.user_data) {
+    const Result<std::string> text = render_user_data(planned->plan, fuse_of(planned->plan));
+    if (!text) return failed(text.error());
+    print(*text);
+    return ExitCode::ok;
+  }
+  if (line.run.dry_run) {
+    print(desk.flags.json ? json_text(plan_document(*planned)) + "\n"
+                          : plan_text(*planned, desk.out) + "nothing was created\n");
+    return ExitCode::ok;
+  }
+  if (!desk.flags.json && desk.flags.verbosity >= 0) print(plan_text(*planned, desk.out) + "\n");
+  return start_run(line, *planned, desk);
+}
+
+}  // namespace mayfly
