@@ -71,6 +71,7 @@ class Decision {
     for (const Event& event : seen_.events) {
       if (event.seq < state_.next_seq) continue;  // read before, by an earlier life
       state_.next_seq = event.seq + 1;
+      event_time_ = event.time;
       std::visit([&](const auto& body) { take_in(body); }, event.body);
     }
   }
@@ -81,6 +82,7 @@ class Decision {
     state_.stopped_early = false;
     state_.failure.clear();
     state_.failure_kind.clear();
+    state_.progress.last_step_at.reset();
     progressed(true);
   }
   void take_in(const StageEvent& event) {
@@ -102,8 +104,19 @@ class Decision {
     progress.epoch = event.epoch;
     progress.loss = event.loss;
     progress.tokens_per_second = event.tokens_per_second;
+    measure_step(progress);
     state_.highest_step = std::max(state_.highest_step, event.step);
     progressed(true);
+  }
+  // Smoothed over about ten steps, for the estimate of when it will be done.
+  void measure_step(Progress& progress) {
+    if (progress.last_step_at && event_time_ > *progress.last_step_at) {
+      const double took =
+          std::chrono::duration<double>(event_time_ - *progress.last_step_at).count();
+      const double before = progress.seconds_per_step.value_or(took);
+      progress.seconds_per_step = before + (took - before) / 10.0;
+    }
+    progress.last_step_at = event_time_;
   }
   void take_in(const EvaluatedEvent& event) {
     state_.progress.held_out = event.loss;
@@ -525,6 +538,7 @@ class Decision {
   AgentState& state_;
   const Observation& seen_;
   std::vector<Action>& actions_;
+  WallTime event_time_{};  // of the event at hand
 };
 
 }  // namespace

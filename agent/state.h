@@ -66,6 +66,8 @@ struct Progress {
   std::optional<double> held_out;
   std::optional<double> held_out_before;
   double tokens_per_second = 0;
+  std::optional<double> seconds_per_step;  // smoothed
+  std::optional<WallTime> last_step_at;    // of this life of the trainer
 };
 
 struct AgentState {

@@ -55,5 +55,8 @@ class Store {
 // and hash with it. Error: corrupt, naming the first file that differs or is missing.
 Status verify_upload(Store& store, const std::string& revision,
                      const std::vector<StoreUpload>& files);
+// The same against a listing at hand.
+Status compare_listing(const std::vector<StoredFile>& listed, const std::string& revision,
+                       const std::vector<StoreUpload>& files);
 
 }  // namespace mayfly

@@ -1,0 +1,114 @@
+#include "agent/fetch.h"
+
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "core/atomic_file.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_local(const std::string& base) {
+  return base.starts_with('/');
+}
+
+Status check_model_folder(const fs::path& folder) {
+  std::error_code code;
+  if (!fs::is_directory(folder, code)) {
+    return Error{ErrorKind::not_found, "there is no folder " + folder.string() + " for the model"};
+  }
+  for (const char* name : {"config.json", "tokenizer.json"}) {
+    if (!std::ifstream(folder / name)) {
+      return Error{ErrorKind::not_found,
+                   "the base model has no readable " + (folder / name).string()};
+    }
+  }
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    if (entry.path().extension() == ".safetensors") return Unit{};
+  }
+  return Error{ErrorKind::not_found, "the base model has no .safetensors in " + folder.string(),
+               "only models with weights in safetensors are supported"};
+}
+
+Status check_data_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Error{ErrorKind::not_found, "cannot read the data file " + path};
+  if (in.peek() == std::ifstream::traits_type::eof()) {
+    return Error{ErrorKind::bad_data, "the data file is empty: " + path};
+  }
+  return Unit{};
+}
+
+Status link_model(const fs::path& folder, const RunDirectory& run) {
+  std::error_code code;
+  if (fs::exists(run.model(), code)) return Unit{};
+  fs::create_directory_symlink(folder, run.model(), code);
+  if (code) {
+    return Error{ErrorKind::refused, "linking " + run.model().string() + ": " + code.message()};
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const DownloadModel& download,
+                    const std::function<void(std::int64_t)>& progress) {
+  const ModelConfig& model = plan.config.model;
+  fs::path folder = run.model();
+  if (!plan.model_dir.empty()) {
+    folder = plan.model_dir;
+  } else if (is_local(model.base)) {
+    folder = model.base;
+    if (const Status linked = link_model(folder, run); !linked) return linked;
+  } else {
+    const Status done = download(model.base, model.revision, folder, progress);
+    if (!done) return while_doing("fetching the base model " + model.base, done.error());
+  }
+  if (const Status checked = check_model_folder(folder); !checked) return checked;
+  for (const std::string& path : plan.config.data.path) {
+    if (const Status checked = check_data_file(path); !checked) return checked;
+  }
+  if (plan.config.data.val_path) return check_data_file(*plan.config.data.val_path);
+  return Unit{};
+}
+
+struct Fetcher::Shared {
+  RunPlan plan;
+  RunDirectory run;
+  DownloadModel download;
+  mutable std::mutex mutex;  // guards view
+  FetchView view;
+};
+
+Fetcher::Fetcher(const RunPlan& plan, RunDirectory run, DownloadModel download)
+    : shared_(std::make_shared<Shared>()) {
+  shared_->plan = plan;
+  shared_->run = std::move(run);
+  shared_->download = std::move(download);
+}
+
+void Fetcher::start() {
+  shared_->view.kind = FetchView::Kind::running;
+  // Detached: a download that hangs must not keep the agent from ending.
+  std::thread([shared = shared_] {
+    const auto progress = [&](std::int64_t bytes) {
+      const std::lock_guard lock(shared->mutex);
+      shared->view.bytes = bytes;
+    };
+    const Status done = fetch_inputs(shared->plan, shared->run, shared->download, progress);
+    const std::lock_guard lock(shared->mutex);
+    shared->view.kind = done ? FetchView::Kind::done : FetchView::Kind::failed;
+    if (!done) shared->view.error = done.error();
+  }).detach();
+}
+
+FetchView Fetcher::view() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->view;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,41 @@
+// Base model and data, into reach of the trainer: on a thread of its own, for it can take minutes
+// while limits go on to count.
+//
+// Folders and files of this machine are used in place, after a look that they are readable; model/
+// of the run directory is then a link to the folder. A model of the hub is downloaded to model/,
+// every file verified by its hash (core/store/hub_download.h), resumed where an earlier life ended.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "agent/state.h"
+#include "core/run/directory.h"
+#include "core/run/plan.h"
+
+namespace mayfly {
+
+// Downloads `repo` at `revision` into `folder`, calling back with the bytes so far.
+using DownloadModel = std::function<Status(const std::string& repo, const std::string& revision,
+                                           const std::filesystem::path& folder,
+                                           const std::function<void(std::int64_t)>& progress)>;
+
+// All that the trainer will read is there. Blocking. Errors: not_found, bad_data (an empty data
+// file), those of `download`.
+Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const DownloadModel& download,
+                    const std::function<void(std::int64_t)>& progress);
+
+class Fetcher {
+ public:
+  Fetcher(const RunPlan& plan, RunDirectory run, DownloadModel download);
+  void start();
+  // Never waits.
+  FetchView view() const;
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace mayfly

@@ -1,0 +1,230 @@
+#include "agent/machine.h"
+
+#include <charconv>
+#include <fstream>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "agent/report.h"
+#include "agent/run_logs.h"
+#include "agent/state_json.h"
+#include "agent/upload_folder.h"
+#include "core/atomic_file.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/process_table.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kReportEvery = 2s;
+
+std::optional<AgentMemory> read_memory(const RunDirectory& run, const std::string& run_id) {
+  const Result<std::string> text = read_file(run.agent_state());
+  if (!text) return std::nullopt;
+  const Result<nlohmann::json> json = parse_json(*text, run.agent_state().string());
+  if (!json) return std::nullopt;
+  const Result<AgentMemory> memory = memory_from_json(*json);
+  if (!memory) {
+    log_error("starting without the saved state: " + memory.error().message);
+    return std::nullopt;
+  }
+  // A run directory that was used before by another run (a new launch of the same name).
+  if (memory->run_id != run_id) return std::nullopt;
+  return *memory;
+}
+
+}  // namespace
+
+Machine::Machine(MachineParts parts)
+    : parts_(std::move(parts)),
+      run_{parts_.plan.run_dir},
+      events_(run_.events()),
+      trainer_(parts_.trainer_program, run_),
+      fetcher_(parts_.plan, run_, parts_.download) {
+  const auto memory = read_memory(run_, parts_.plan.run_id);
+  if (memory) remembered_ = memory->state;
+  age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
+               parts_.clock);
+  if (!memory) {
+    remembered_.progress_at = age_->age();
+    remembered_.trainer_progress_at = age_->age();
+    remembered_.status_sent_at = age_->age();
+  }
+  trainer_.adopt();
+  if (parts_.store) uploads_.emplace(*parts_.store);
+}
+
+AgentState Machine::remembered_state() const {
+  return remembered_;
+}
+
+// The trainer first and its events after: what it wrote before its end is then among them.
+Observation Machine::observe() {
+  Observation seen;
+  seen.trainer = trainer_.view();
+  seen.now = parts_.clock.now();
+  seen.age = age_->age();
+  seen.agent_started = std::exchange(first_look_, false);
+  if (Result<std::vector<Event>> events = events_.read_new()) seen.events = *std::move(events);
+  seen.fetch = fetcher_.view();
+  if (uploads_) seen.uploads = uploads_->take_results();
+  for (UploadResult& result : std::exchange(local_results_, {})) {
+    seen.uploads.push_back(std::move(result));
+  }
+  seen.requests = waiting_requests(run_);
+  seen.terminations = std::exchange(terminations_, 0);
+  if (seen.trainer.kind != TrainerView::Kind::running) seen.newest_checkpoint = newest_checkpoint();
+  seen.destroy = std::exchange(destroy_, std::nullopt);
+  seen.instance = std::exchange(instance_, std::nullopt);
+  return seen;
+}
+
+// A complete folder by its name: the trainer makes it appear by rename.
+std::optional<NewestCheckpoint> Machine::newest_checkpoint() const {
+  std::optional<NewestCheckpoint> newest;
+  constexpr std::string_view kPrefix = "checkpoint-";
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(run_.checkpoints(), code)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
+    std::int64_t step = 0;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, step);
+    if (parsed.ec != std::errc() || parsed.ptr != end) continue;
+    if (!newest || step > newest->step) newest = {"checkpoints/" + name, step};
+  }
+  return newest;
+}
+
+Status Machine::note(const std::string& decision) {
+  if (const Status appended = append_line(run_.decisions(), decision); !appended) return appended;
+  const int fd = ::open(run_.decisions().c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    ::fdatasync(fd);
+    ::close(fd);
+  }
+  return Unit{};
+}
+
+Status Machine::save(const AgentState& state) {
+  const AgentMemory memory{parts_.plan.run_id, age_->mark(), state};
+  return write_file(run_.agent_state(), json_line(memory_to_json(memory)) + "\n");
+}
+
+void Machine::act(const Action& action, const AgentState& state) {
+  switch (action.kind) {
+    case ActionKind::start_fetch:
+      return fetcher_.start();
+    case ActionKind::start_trainer:
+      if (const Status started = trainer_.start(); !started) log_error(started.error().message);
+      return;
+    case ActionKind::signal_trainer:
+      return trainer_.send(action.signal);
+    case ActionKind::send_upload:
+      return send_upload(action);
+    case ActionKind::release_checkpoint: {
+      const fs::path marks = run_.agent() / "uploaded";
+      Status done = make_folders(marks);
+      if (done) done = write_file(marks / fs::path(action.folder).filename(), "");
+      if (!done) log_error("cannot release " + action.folder + ": " + done.error().message);
+      return;
+    }
+    case ActionKind::send_logs:
+      return send_logs(state, true);
+    case ActionKind::send_status:
+      return send_logs(state, false);
+    case ActionKind::close_request:
+      return close_request(run_, *action.request);
+    case ActionKind::ask_destroy:
+      return ask_destroy();
+    case ActionKind::look_at_instance:
+      return look_at_instance();
+    case ActionKind::write_receipt: {
+      const Status written =
+          write_receipt(run_, make_receipt(parts_.plan, parts_.instance, parts_.policy, state,
+                                           parts_.created_at, age_->age()));
+      if (!written) log_error("cannot write the receipt: " + written.error().message);
+      return;
+    }
+  }
+}
+
+void Machine::fail_upload(const std::string& label, Error error) {
+  local_results_.push_back({label, {}, {}, std::move(error)});
+}
+
+void Machine::send_upload(const Action& action) {
+  if (!uploads_) return fail_upload(action.label, {ErrorKind::invalid_config, "there is no hub"});
+  Result<std::vector<StoreUpload>> files = freeze_folder(run_, action.folder, action.label);
+  if (!files) return fail_upload(action.label, files.error());
+  uploads_->push({action.label, action.label,
+                  parts_.plan.run_name + ": " + action.label + " from " + action.folder,
+                  *std::move(files)});
+}
+
+void Machine::send_logs(const AgentState& state, bool everything) {
+  const std::string label = everything ? "logs" : "status";
+  if (!uploads_) return fail_upload(label, {ErrorKind::invalid_config, "there is no hub"});
+  report(state);
+  Result<std::vector<StoreUpload>> files = everything ? collect_logs(run_, parts_.plan.run_name)
+                                                      : collect_status(run_, parts_.plan.run_name);
+  if (!files) return fail_upload(label, files.error());
+  const bool failed = state.reason == StopReason::failed || state.reason == StopReason::stalled;
+  if (everything && failed) {
+    const Result<StoreUpload> error_log =
+        collect_error_log(run_, format_utc(parts_.clock.now()),
+                          std::string(enum_name(parts_.plan.config.phase)), state.detail);
+    if (error_log) files->push_back(*error_log);
+  }
+  uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files)});
+}
+
+void Machine::ask_destroy() {
+  const Status asked = parts_.provider.terminate(parts_.instance);
+  // An instance that the provider does not know any more is what was wanted.
+  const bool unknown = !asked && asked.error().kind == ErrorKind::not_found;
+  destroy_ = DestroyAnswer{asked || unknown, asked ? "accepted" : asked.error().message};
+  if (!destroy_->accepted) log_error("destroying failed, asking again: " + destroy_->text);
+}
+
+void Machine::look_at_instance() {
+  const Result<Instance> instance = parts_.provider.get(parts_.instance);
+  if (instance) {
+    instance_ = Result<InstanceState>(instance->state);
+  } else {
+    instance_ = Result<InstanceState>(instance.error());
+  }
+}
+
+void Machine::report(const AgentState& state) {
+  const RunStatus status = make_status(parts_.plan, parts_.instance, parts_.policy, state,
+                                       parts_.created_at, parts_.clock.now(), age_->age());
+  const std::string changed = status.state + status.reason + std::to_string(status.step) +
+                              std::to_string(status.uploads.size());
+  const SteadyTime now = parts_.clock.steady_now();
+  if (reported_at_ && now - *reported_at_ < kReportEvery && changed == reported_) return;
+  reported_at_ = now;
+  reported_ = changed;
+  // Not worth a sync: the next one comes in seconds. A reader sees the old one or the new one.
+  const fs::path fresh = run_.status().string() + ".new";
+  {
+    std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+    out << json_text(status_to_json(status));
+    if (!out.flush()) return;
+  }
+  std::error_code ignored;
+  fs::rename(fresh, run_.status(), ignored);
+}
+
+void Machine::add_termination() {
+  ++terminations_;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,75 @@
+// The instance, as the agent sees and moves it: files of the run directory, the trainer process,
+// the provider, the hub.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "agent/age.h"
+#include "agent/fetch.h"
+#include "agent/loop.h"
+#include "agent/trainer_process.h"
+#include "agent/upload_queue.h"
+#include "core/provider/provider.h"
+#include "core/run/event_tail.h"
+#include "core/run/plan.h"
+
+namespace mayfly {
+
+struct MachineParts {
+  RunPlan plan;
+  InstanceId instance;
+  WallTime created_at;
+  AgentPolicy policy;
+  std::filesystem::path trainer_program;
+  DownloadModel download;
+  Provider& provider;
+  Store* store;  // null: nothing is uploaded
+  Clock& clock;
+};
+
+class Machine final : public World {
+ public:
+  // Reads what an earlier life left, and takes over its trainer. `parts` references outlive it.
+  explicit Machine(MachineParts parts);
+
+  // The state to go on from.
+  AgentState remembered_state() const;
+
+  Observation observe() override;
+  Status note(const std::string& decision) override;
+  Status save(const AgentState& state) override;
+  void act(const Action& action, const AgentState& state) override;
+
+  // Writes the status if the state changed or the last one is some seconds old.
+  void report(const AgentState& state);
+  // Counted into the next observation.
+  void add_termination();
+
+ private:
+  void send_upload(const Action& action);
+  void send_logs(const AgentState& state, bool everything);
+  void ask_destroy();
+  void look_at_instance();
+  void fail_upload(const std::string& label, Error error);
+  std::optional<NewestCheckpoint> newest_checkpoint() const;
+
+  MachineParts parts_;
+  RunDirectory run_;
+  std::optional<AgeMeter> age_;
+  AgentState remembered_;
+  EventTail events_;
+  TrainerProcess trainer_;
+  Fetcher fetcher_;
+  std::optional<UploadQueue> uploads_;
+
+  bool first_look_ = true;
+  int terminations_ = 0;
+  std::vector<UploadResult> local_results_;  // of uploads that failed before they were queued
+  std::optional<DestroyAnswer> destroy_;
+  std::optional<Result<InstanceState>> instance_;
+  std::optional<SteadyTime> reported_at_;
+  std::string reported_;
+};
+
+}  // namespace mayfly

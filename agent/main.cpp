@@ -1,0 +1,191 @@
+// The program on the instance.
+//
+//   agent run --plan FILE --secrets FILE     runs the plan, then destroys this instance
+//   agent local-boot --instance DIR          first process of a local instance
+//   agent local-end --instance DIR           back office of the local provider
+//
+// Exit codes: core/exit_code.h. `run` does not end by itself: the instance ends.
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/local_boot.h"
+#include "agent/loop.h"
+#include "agent/machine.h"
+#include "agent/publish.h"
+#include "agent/report.h"
+#include "core/atomic_file.h"
+#include "core/exit_code.h"
+#include "core/log.h"
+#include "core/provider/local_end.h"
+#include "core/provider/registry.h"
+#include "core/run/directory.h"
+#include "core/user_folders.h"
+#include "version.h"
+
+namespace mayfly {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto kTurnEvery = 250ms;
+
+int fail(const Error& error) {
+  std::cerr << "error: " << located_message(error) << "\n";
+  if (!error.hint.empty()) std::cerr << "  hint: " << error.hint << "\n";
+  return static_cast<int>(exit_code(error.kind));
+}
+
+// The value behind `name` on the command line.
+Result<std::string> option(int argc, char** argv, std::string_view name) {
+  for (int i = 2; i + 1 < argc; i += 2) {
+    if (argv[i] == name) return std::string(argv[i + 1]);
+  }
+  return Error{ErrorKind::usage,
+               "agent " + std::string(argv[1]) + ": " + std::string(name) + " is missing"};
+}
+
+// Nobody reads our memory: not by a core file, not through /proc.
+void close_up() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+// SIGTERM, SIGINT and the end of a child, as something to wait for. Before any thread is started,
+// so that all of them have these signals blocked.
+int signal_descriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// Until the next turn is due or something happened; tells the machine of SIGTERM and SIGINT.
+void wait_for_turn(int signals, Machine& machine) {
+  pollfd waiting{.fd = signals, .events = POLLIN, .revents = 0};
+  ::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kTurnEvery).count()));
+  signalfd_siginfo info{};
+  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo != SIGCHLD) machine.add_termination();
+  }
+}
+
+Status prepare_folders(const RunDirectory& run, const std::string& plan_path) {
+  for (const fs::path& folder : {run.agent(), run.logs(), run.checkpoints()}) {
+    if (const Status made = make_folders(folder); !made) return made;
+  }
+  const Result<std::string> plan = read_file(plan_path);
+  if (!plan) return plan.error();
+  const Result<std::string> present = read_file(run.plan());
+  if (present && *present == *plan) return Unit{};
+  return write_file(run.plan(), *plan);
+}
+
+// The instance's own record says since when it is billed; if it cannot be read now, the time at
+// which the plan was made is earlier, and so on the safe side.
+WallTime billed_since(Provider& provider, const InstanceId& id, const RunPlan& plan) {
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (const Result<Instance> instance = provider.get(id)) return instance->created_at;
+  }
+  return plan.created_at;
+}
+
+int run_plan(const std::string& plan_path, const std::string& secrets_path) {
+  const Result<RunPlan> plan = read_plan(plan_path);
+  if (!plan) return fail(plan.error());
+  const RunDirectory run{plan->run_dir};
+  if (const Status made = prepare_folders(run, plan_path); !made) return fail(made.error());
+  if (const Status log = start_log("agent", LogLevel::info, run.agent_log()); !log) {
+    return fail(log.error());
+  }
+  const char* id = std::getenv("MAYFLY_INSTANCE_ID");
+  if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
+
+  close_up();
+  const int signals = signal_descriptor();
+  SystemClock clock;
+  auto provider = make_provider(plan->offer.provider, {plan->offer.price, state_folder()}, clock);
+  if (!provider) return fail(provider.error());
+  const Result<Publishing> publishing = open_publishing(*plan, secrets_path);
+  if (!publishing) return fail(publishing.error());
+
+  Machine machine({.plan = *plan,
+                   .instance = id,
+                   .created_at = billed_since(**provider, id, *plan),
+                   .policy = make_policy(*plan, destroying_takes(plan->offer.provider)),
+                   .trainer_program = fs::read_symlink("/proc/self/exe").parent_path() / "train",
+                   .download = publishing->download,
+                   .provider = **provider,
+                   .store = publishing->store.get(),
+                   .clock = clock});
+  const AgentPolicy policy = make_policy(*plan, destroying_takes(plan->offer.provider));
+  AgentState state = machine.remembered_state();
+  log_info(std::string("agent ") + kVersion + "  run=" + plan->run_name + " instance=" + id +
+           " stage=" + std::string(stage_name(state.stage)));
+  while (!state.gone) {
+    state = take_turn(policy, state, machine);
+    machine.report(state);
+    wait_for_turn(signals, machine);
+  }
+  log_info("the provider does not list this instance any more");
+  // No destructors: a worker thread may hang in a transfer.
+  std::_Exit(0);
+}
+
+// Marks the instance before it answers, then goes on in the background, outside of the instance.
+int end_instance(const fs::path& folder) {
+  const Status marked = mark_terminating(folder);
+  const pid_t child = ::fork();
+  if (child < 0) return fail({ErrorKind::refused, "cannot start a process"});
+  if (child > 0) {
+    if (!marked) return fail(marked.error());
+    return 0;
+  }
+  ::setsid();
+  SystemClock clock;
+  const Status ended = end_local_instance(folder, 2s, clock);
+  return ended ? 0 : fail(ended.error());
+}
+
+int main_of(int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  if (verb == "--version") {
+    std::cout << "agent " << kVersion << "\n";
+    return 0;
+  }
+  if (verb == "run") {
+    const Result<std::string> plan = option(argc, argv, "--plan");
+    const Result<std::string> secrets = option(argc, argv, "--secrets");
+    if (!plan) return fail(plan.error());
+    if (!secrets) return fail(secrets.error());
+    return run_plan(*plan, *secrets);
+  }
+  if (verb == "local-boot" || verb == "local-end") {
+    const Result<std::string> folder = option(argc, argv, "--instance");
+    if (!folder) return fail(folder.error());
+    if (verb == "local-end") return end_instance(*folder);
+    const Status booted = boot_local_instance(*folder);
+    return booted ? 0 : fail(booted.error());
+  }
+  return fail({ErrorKind::usage,
+               "usage: agent run --plan FILE --secrets FILE | local-boot --instance DIR | "
+               "local-end --instance DIR"});
+}
+
+}  // namespace
+}  // namespace mayfly
+
+int main(int argc, char** argv) {
+  return mayfly::main_of(argc, argv);
+}

@@ -1,0 +1,94 @@
+#include "agent/upload_folder.h"
+
+#include <algorithm>
+#include <array>
+
+#include <unistd.h>
+
+#include "core/atomic_file.h"
+#include "core/sha256.h"
+
+namespace mayfly {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path frozen_path(const RunDirectory& run, const std::string& label) {
+  return run.agent() / "upload" / label;
+}
+
+std::vector<StoreUpload> files_in(const fs::path& folder) {
+  std::vector<StoreUpload> files;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file(code) && is_published(name)) files.push_back({entry.path(), name});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const StoreUpload& a, const StoreUpload& b) { return a.path < b.path; });
+  return files;
+}
+
+// A hard link where the file system has them, else a copy.
+Status link_or_copy(const fs::path& source, const fs::path& target) {
+  if (::link(source.c_str(), target.c_str()) == 0) return Unit{};
+  std::error_code code;
+  fs::copy_file(source, target, fs::copy_options::overwrite_existing, code);
+  if (!code) return Unit{};
+  const bool full = code == std::errc::no_space_on_device;
+  return Error{full ? ErrorKind::no_space : ErrorKind::unreachable,
+               "freezing " + source.string() + ": " + code.message()};
+}
+
+}  // namespace
+
+bool is_published(const std::string& name) {
+  constexpr std::array kNames = {
+      "adapter_model.safetensors", "adapter_config.json", "README.md",  "special_tokens_map.json",
+      "chat_template.jinja",       "vocab.json",          "merges.txt", "added_tokens.json"};
+  return name.starts_with("tokenizer") ||
+         std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
+                                               const std::string& label) {
+  const fs::path frozen = frozen_path(run, label);
+  std::vector<StoreUpload> files = files_in(frozen);
+  if (!files.empty()) return files;
+
+  const std::vector<StoreUpload> sources = files_in(run.root / folder);
+  if (sources.empty()) {
+    return Error{ErrorKind::not_found,
+                 "there is nothing to upload in " + (run.root / folder).string()};
+  }
+  const fs::path fresh = frozen.parent_path() / ("." + label);
+  std::error_code code;
+  fs::remove_all(fresh, code);
+  if (const Status made = make_folders(fresh); !made) return made.error();
+  for (const StoreUpload& source : sources) {
+    if (const Status linked = link_or_copy(source.source, fresh / source.path); !linked) {
+      return linked.error();
+    }
+  }
+  fs::rename(fresh, frozen, code);
+  if (code) return Error{ErrorKind::unreachable, "freezing " + label + ": " + code.message()};
+  return files_in(frozen);
+}
+
+void remove_frozen(const RunDirectory& run, const std::string& label) {
+  std::error_code ignored;
+  fs::remove_all(frozen_path(run, label), ignored);
+}
+
+Result<std::string> list_sha256(const std::vector<StoreUpload>& files) {
+  std::string list;
+  for (const StoreUpload& file : files) {
+    const Result<std::string> hash = sha256_file(file.source);
+    if (!hash) return hash.error();
+    list += *hash + "  " + file.path + "\n";
+  }
+  return sha256_hex(list);
+}
+
+}  // namespace mayfly

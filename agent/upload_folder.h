@@ -1,0 +1,33 @@
+// What of a checkpoint is published, frozen so that the trainer may delete the checkpoint
+// meanwhile.
+//
+// Freezing makes hard links in agent/upload/<label>/: no bytes are copied, and the links keep the
+// content alive. A frozen folder appears by rename, so that one cut short by a crash is made anew.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "core/run/directory.h"
+#include "core/store/store.h"
+
+namespace mayfly {
+
+// adapter_model.safetensors, adapter_config.json, README.md, tokenizer files and chat template:
+// what a person needs to use the adapter. Never optimizer state, never a name that is not on the
+// list.
+bool is_published(const std::string& file_name);
+
+// The frozen files of `folder` (relative to the run directory) for `label`; those of an earlier
+// call if they are there. Errors: not_found (neither is there, or nothing in it is to be
+// published), no_space, refused.
+Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
+                                               const std::string& label);
+void remove_frozen(const RunDirectory& run, const std::string& label);
+
+// SHA-256 of the lines "<sha256>  <path>\n", sorted by path: what `sha256sum` prints of them.
+Result<std::string> list_sha256(const std::vector<StoreUpload>& files);
+
+}  // namespace mayfly

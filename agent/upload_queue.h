@@ -1,0 +1,48 @@
+// Uploads, one after the other, on a thread of their own: training never waits for the hub.
+//
+// A task is safe when the hub's own listing at the returned commit has every file with our size and
+// hash. Whatever fails is a result for the agent to decide about; the queue itself tries nothing
+// again beyond what the Store does.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/state.h"
+#include "core/store/store.h"
+
+namespace mayfly {
+
+struct UploadTask {
+  std::string label;  // of the result
+  std::string branch;
+  std::string summary;  // of the commit
+  std::vector<StoreUpload> files;
+};
+
+class UploadQueue {
+ public:
+  // `store` is used by the queue's thread alone and outlives it.
+  explicit UploadQueue(Store& store);
+  // Does not wait for a task that hangs: the thread is left behind, for a process that is to end.
+  ~UploadQueue();
+  UploadQueue(const UploadQueue&) = delete;
+  UploadQueue& operator=(const UploadQueue&) = delete;
+
+  void push(UploadTask task);
+  // The results since the last call. Never waits.
+  std::vector<UploadResult> take_results();
+
+ private:
+  // Shared with the thread, which may outlive the queue.
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace mayfly
