@@ -4,12 +4,14 @@
 // SPEC   {"model", "adapter": folders, "bf16", "threads", "learning_rate", "warmup",
 // "weight_decay",
 //         "max_grad_norm", "steps": [[[{"tokens", "trained"}, ...] a micro-batch] a step]}
-// OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds),
+// OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds,
+// cpu_seconds),
 //        adapter_model.safetensors after the last step, and logits.safetensors: "before" and
 //        "after" of the first document.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -73,6 +75,7 @@ void run(const json& spec, const std::filesystem::path& out) {
       batches.push_back(micro_batch(documents));
     }
     const auto start = std::chrono::steady_clock::now();
+    const std::clock_t cpu_start = std::clock();
     const StepSettings settings{.learning_rate = learning_rate_at(schedule, step),
                                 .max_grad_norm = spec["max_grad_norm"].get<double>(),
                                 .seed = 1,
@@ -84,7 +87,9 @@ void run(const json& spec, const std::filesystem::path& out) {
                      {"learning_rate", settings.learning_rate},
                      {"tokens", result.tokens},
                      {"supervised", result.supervised},
-                     {"seconds", took.count()}});
+                     {"seconds", took.count()},
+                     {"cpu_seconds", static_cast<double>(std::clock() - cpu_start) /
+                                         static_cast<double>(CLOCKS_PER_SEC)}});
   }
   need(write_file(out / "steps.json", json_text(steps)));
 

@@ -1,0 +1,176 @@
+#include "trainer/nn/generate.h"
+
+#include <algorithm>
+#include <cassert>
+#include <numeric>
+#include <random>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include "trainer/ops/lora_linear.h"
+#include "trainer/ops/rms_norm.h"
+#include "trainer/ops/rope_apply.h"
+#include "trainer/ops/swiglu.h"
+
+namespace mayfly {
+
+namespace {
+
+// Keys and values of all tokens so far; room for `capacity` of them.
+class KvCache {
+ public:
+  KvCache(const Transformer& model, std::int64_t capacity) {
+    const Architecture& architecture = model.architecture();
+    for (std::int64_t layer = 0; layer < architecture.layers; ++layer) {
+      const auto options = at::TensorOptions().dtype(model.type()).device(model.device());
+      const auto shape = {capacity, architecture.kv_heads, architecture.head_width};
+      blocks_.push_back({at::empty(shape, options), at::empty(shape, options)});
+    }
+  }
+
+  std::int64_t length() const {
+    return length_;
+  }
+  struct Block {
+    at::Tensor k, v;  // (capacity, K, E)
+  };
+  Block& block(std::int64_t layer) {
+    return blocks_[static_cast<std::size_t>(layer)];
+  }
+  void advance(std::int64_t count) {
+    length_ += count;
+  }
+
+ private:
+  std::vector<Block> blocks_;
+  std::int64_t length_ = 0;
+};
+
+// Either the whole prompt (n tokens into an empty cache) or one token.
+class Step {
+ public:
+  Step(const Transformer& model, const LoraAdapter* adapter, KvCache& cache, std::int64_t count)
+      : model_(model),
+        architecture_(model.architecture()),
+        adapter_(adapter),
+        cache_(cache),
+        count_(count),
+        rope_(model.rope().rows(at::arange(cache.length(), cache.length() + count,
+                                           at::TensorOptions(at::kLong).device(model.device())))) {
+    assert(count == 1 || cache.length() == 0);
+  }
+
+  at::Tensor block(std::int64_t layer, const at::Tensor& x) const {
+    const BlockWeights& weights = model_.weights().blocks[static_cast<std::size_t>(layer)];
+    const double eps = architecture_.norm_eps;
+    const auto qkv = linear(layer, InputGroup::attention_in, rms_norm(x, weights.input_norm, eps));
+    const at::Tensor attended = attend(layer, heads(qkv[0]), heads(qkv[1]), heads(qkv[2]));
+    const at::Tensor middle = linear(layer, InputGroup::attention_out, attended)[0].add_(x);
+    const auto gate_up =
+        linear(layer, InputGroup::mlp_in, rms_norm(middle, weights.post_attention_norm, eps));
+    return linear(layer, InputGroup::mlp_out, swiglu(gate_up[0], gate_up[1]))[0].add_(middle);
+  }
+
+ private:
+  at::Tensor heads(const at::Tensor& x) const {
+    return x.view({count_, -1, architecture_.head_width});
+  }
+
+  std::vector<at::Tensor> linear(std::int64_t layer, InputGroup group, const at::Tensor& x) const {
+    std::vector<at::Tensor> weights;
+    for (const Projection projection : projections_of(group)) {
+      weights.push_back(model_.weights().blocks[static_cast<std::size_t>(layer)][projection]);
+    }
+    const LoraGroup none;
+    return lora_linear(x, weights, adapter_ == nullptr ? none : adapter_->group(layer, group), {})
+        .y;
+  }
+
+  at::Tensor attend(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) const {
+    rope_apply(q, rope_.cosine, rope_.sine, Turn::forward);
+    rope_apply(k, rope_.cosine, rope_.sine, Turn::forward);
+    KvCache::Block& kept = cache_.block(layer);
+    kept.k.narrow(0, cache_.length(), count_).copy_(k);
+    kept.v.narrow(0, cache_.length(), count_).copy_(v);
+    const std::int64_t length = cache_.length() + count_;
+    const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
+    const at::Tensor out = at::scaled_dot_product_attention(
+        heads_first(q), heads_first(kept.k.narrow(0, 0, length)),
+        heads_first(kept.v.narrow(0, 0, length)), /*attn_mask=*/{}, /*dropout_p=*/0.0,
+        /*is_causal=*/count_ > 1, /*scale=*/std::nullopt, /*enable_gqa=*/true);
+    return out.squeeze(0).transpose(0, 1).reshape({count_, -1});
+  }
+
+  const Transformer& model_;
+  const Architecture& architecture_;
+  const LoraAdapter* adapter_;
+  KvCache& cache_;
+  std::int64_t count_;
+  RopeRows rope_;
+};
+
+// (V) float32 logits of the token after `tokens`, which are added to the cache.
+at::Tensor next_logits(const Transformer& model, const LoraAdapter* adapter, KvCache& cache,
+                       std::span<const std::int32_t> tokens) {
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  at::Tensor ids = at::empty({count}, at::kLong);
+  std::copy(tokens.begin(), tokens.end(), ids.mutable_data_ptr<std::int64_t>());
+  const Step step(model, adapter, cache, count);
+  at::Tensor x = at::embedding(model.weights().embedding, ids.to(model.device()));
+  for (std::int64_t layer = 0; layer < model.architecture().layers; ++layer) {
+    x = step.block(layer, x);
+  }
+  cache.advance(count);
+  const at::Tensor last = rms_norm(x.narrow(0, count - 1, 1), model.weights().final_norm,
+                                   model.architecture().norm_eps);
+  return at::mm(last, model.weights().head.t()).to(at::kFloat).squeeze(0);
+}
+
+}  // namespace
+
+std::int32_t sample_token(const at::Tensor& logits, const Sampling& sampling, double draw) {
+  if (sampling.temperature <= 0)
+    return static_cast<std::int32_t>(logits.argmax().item<std::int64_t>());
+  const at::Tensor scaled = logits.to(at::kCPU, at::kDouble).div(sampling.temperature);
+  const auto [probability, token] = scaled.softmax(-1).sort(/*dim=*/-1, /*descending=*/true);
+  const double* const p = probability.const_data_ptr<double>();
+  const std::int64_t size = probability.numel();
+  // The smallest set of likeliest tokens that has top_p together, then one of it.
+  std::int64_t kept = 0;
+  double mass = 0;
+  while (kept < size && (kept == 0 || mass < sampling.top_p)) mass += p[kept++];
+  double left = draw * mass;
+  std::int64_t choice = 0;
+  while (choice < kept - 1 && left >= p[choice]) left -= p[choice++];
+  return static_cast<std::int32_t>(token.const_data_ptr<std::int64_t>()[choice]);
+}
+
+std::vector<std::int32_t> generate(const Transformer& model, const LoraAdapter* adapter,
+                                   std::span<const std::int32_t> prompt,
+                                   std::span<const std::int64_t> end_tokens,
+                                   const Sampling& sampling,
+                                   const std::function<bool(std::int32_t)>& on_token) {
+  assert(!prompt.empty());
+  KvCache cache(model, static_cast<std::int64_t>(prompt.size()) + sampling.max_new_tokens);
+  std::mt19937_64 random(sampling.seed);
+  std::vector<std::int32_t> answer;
+  std::span<const std::int32_t> unseen = prompt;
+  while (static_cast<std::int64_t>(answer.size()) < sampling.max_new_tokens) {
+    const at::Tensor logits = next_logits(model, adapter, cache, unseen);
+    // 53 bits: every double of [0, 1) on that grid is as likely. std::uniform_real_distribution is
+    // not the same in every standard library.
+    const double draw = static_cast<double>(random() >> 11) * 0x1.0p-53;
+    answer.push_back(sample_token(logits, sampling, draw));
+    if (on_token && !on_token(answer.back())) break;
+    if (std::find(end_tokens.begin(), end_tokens.end(), answer.back()) != end_tokens.end()) break;
+    unseen = std::span(answer).last(1);
+  }
+  return answer;
+}
+
+}  // namespace mayfly
