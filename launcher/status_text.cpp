@@ -1,5 +1,6 @@
 // The table and the lines below each run that `status` prints. Golden texts in
 // tests/launcher/status_text_test.cpp.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -108,7 +109,7 @@ std::string details(const RunView& run, const Terminal& terminal) {
   const auto line = [&text](std::string_view label, const std::string& content) {
     if (content.empty()) return;
     std::string padded = "  " + std::string(label) + ":";
-    padded.resize(11, ' ');
+    padded.resize(std::max<std::size_t>(padded.size() + 1, 11), ' ');
     text += padded + content + "\n";
   };
   line("end", end_line(run));
