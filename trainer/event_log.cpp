@@ -19,8 +19,8 @@ Result<EventLog> EventLog::open(const std::filesystem::path& path, Clock& clock)
   if (whole < text->size()) {
     std::filesystem::resize_file(path, whole, code);
     if (code) {
-      return Error{ErrorKind::refused, "cutting the torn last line off " + path.string() + ": " +
-                                           code.message()};
+      return Error{ErrorKind::refused,
+                   "cutting the torn last line off " + path.string() + ": " + code.message()};
     }
   }
   // Backwards to the last line that reads: one that a crash filled with zeros is stepped over.

@@ -124,6 +124,9 @@ Result<TrainingState> training_state_from_json(const json& from) {
     state.seconds = from.at("seconds");
     state.loss_sum = from.at("loss_sum");
     state.loss_count = from.at("loss_count");
+    for (const char* list : {"epochs", "evaluations", "logged"}) {
+      if (!from.at(list).is_array()) return Error{ErrorKind::corrupt, "resume.json: no lists"};
+    }
     state.identity = from.at("identity").get<std::map<std::string, std::string>>();
     for (const json& epoch : from.at("epochs")) {
       EpochSummary summary{epoch.at("epoch"), epoch.at("step"), epoch.at("loss"), std::nullopt};
@@ -168,27 +171,27 @@ json trainer_state_json(const TrainingState& state, const TrainConfig& train) {
   }
   add_evaluations(state.total_steps + 1);
 
-  json out = {{"best_global_step", nullptr},
-              {"best_metric", nullptr},
-              {"best_model_checkpoint", nullptr},
-              {"epoch", state.epoch()},
-              {"eval_steps", nullptr},
-              {"global_step", state.step},
-              {"is_hyper_param_search", false},
-              {"is_local_process_zero", true},
-              {"is_world_process_zero", true},
-              {"log_history", std::move(history)},
-              {"logging_steps", train.logging_steps},
-              {"max_steps", state.total_steps},
-              {"num_input_tokens_seen", state.tokens},
-              {"num_train_epochs", (state.total_steps + state.steps_per_epoch - 1) /
-                                       state.steps_per_epoch},
-              {"save_steps", nullptr},
-              {"stateful_callbacks", json::object()},
-              {"total_flos", 0.0},
-              {"train_batch_size", train.per_device_batch_size.value_or(1)},
-              {"trial_name", nullptr},
-              {"trial_params", nullptr}};
+  json out = {
+      {"best_global_step", nullptr},
+      {"best_metric", nullptr},
+      {"best_model_checkpoint", nullptr},
+      {"epoch", state.epoch()},
+      {"eval_steps", nullptr},
+      {"global_step", state.step},
+      {"is_hyper_param_search", false},
+      {"is_local_process_zero", true},
+      {"is_world_process_zero", true},
+      {"log_history", std::move(history)},
+      {"logging_steps", train.logging_steps},
+      {"max_steps", state.total_steps},
+      {"num_input_tokens_seen", state.tokens},
+      {"num_train_epochs", (state.total_steps + state.steps_per_epoch - 1) / state.steps_per_epoch},
+      {"save_steps", nullptr},
+      {"stateful_callbacks", json::object()},
+      {"total_flos", 0.0},
+      {"train_batch_size", train.per_device_batch_size.value_or(1)},
+      {"trial_name", nullptr},
+      {"trial_params", nullptr}};
   if (train.eval_steps) out["eval_steps"] = *train.eval_steps;
   if (train.save_steps) out["save_steps"] = *train.save_steps;
   return out;

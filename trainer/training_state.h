@@ -64,7 +64,8 @@ nlohmann::json resume_json(const TrainingState& state);
 // Error: corrupt.
 Result<TrainingState> training_state_from_json(const nlohmann::json& json);
 
-// transformers' trainer_state.json: global_step, epoch, log_history and the fields its reader needs.
+// transformers' trainer_state.json: global_step, epoch, log_history and the fields its reader
+// needs.
 nlohmann::json trainer_state_json(const TrainingState& state, const TrainConfig& train);
 
 }  // namespace mayfly

@@ -1,0 +1,262 @@
+#include "trainer/command_line.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <string_view>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "core/config/edit_distance.h"
+#include "core/config/field_list.h"
+#include "core/config/not_built.h"
+#include "version.h"
+
+namespace mayfly {
+
+namespace {
+
+constexpr std::array<std::pair<const char*, const char*>, 4> kVerbs = {{
+    {"sft",
+     "Train an adapter on conversations (the default verb).\n\n"
+     "Examples:\n"
+     "  train sft -c run.yaml                on folders of this machine, without agent or hub\n"
+     "  train sft -c run.yaml --epochs 3 --set train.eval_steps=50\n"
+     "  train sft --run-dir DIR              a run that has its plan.json, as the agent starts it"},
+    {"eval",
+     "Print the loss of a model, with or without an adapter, on a file.\n\n"
+     "Examples:\n"
+     "  train eval --model DIR --adapter outputs/my-run/adapter --data test.jsonl --json"},
+    {"generate",
+     "Print the answer of a model to one prompt.\n\n"
+     "Examples:\n"
+     "  train generate --model DIR --adapter DIR --prompt \"What is 7 times 8?\""},
+    {"env", "Print what this machine offers to train on."},
+}};
+constexpr std::array kNotBuilt = {"preprocess", "mid",        "rl",   "merge", "export",
+                                  "serve",      "smoke-test", "chat", "bench"};
+constexpr std::array kNotBuiltFlags = {"--dry-run", "--debug", "--rank", "--world"};
+
+constexpr const char* kCommon = "Common";
+constexpr const char* kConfig = "Configuration";
+constexpr const char* kFields = "Fields of the run file";
+
+class VerbParser {
+ public:
+  VerbParser(const std::string& verb, const std::string& description)
+      : app_(description, "train " + verb) {
+    line_.verb = verb;
+    app_.set_help_flag("");
+    app_.set_help_flag("-h,--help", "Show this help")->group(kCommon);
+    if (verb == "sft") add_sft();
+    if (verb == "eval") add_evaluate();
+    if (verb == "generate") add_generate();
+    app_.add_flag("--json", line_.json, "Results and errors as JSON")->group(kCommon);
+    app_.add_flag_callback(
+            "-v,--verbose", [this] { line_.verbosity = 1; }, "Say more")
+        ->group(kCommon);
+    app_.add_flag_callback(
+            "-q,--quiet", [this] { line_.verbosity = -1; }, "Only warnings")
+        ->group(kCommon);
+    app_.add_flag_callback(
+            "--no-color", [this] { line_.color = ColorChoice::never; }, "No colour")
+        ->group(kCommon);
+    app_.add_flag("--version", version_, "Show the version")->group(kCommon);
+    app_.footer("Exit codes: docs/exit_codes.md. All fields of a run file: docs/config.md.");
+  }
+  VerbParser(const VerbParser&) = delete;
+  VerbParser& operator=(const VerbParser&) = delete;
+
+  Result<TrainCommandLine> parse(std::vector<std::string> arguments) {
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    try {
+      app_.parse(arguments);
+    } catch (const CLI::CallForHelp&) {
+      line_.show = app_.help();
+    } catch (const CLI::ExtrasError&) {
+      return unknown();
+    } catch (const CLI::ParseError& error) {
+      if (version_) return shown(std::string("mayfly ") + kVersion + "\n");
+      return Error{ErrorKind::usage, error.what(), "see `" + app_.get_name() + " --help`"};
+    }
+    if (version_) line_.show = std::string("mayfly ") + kVersion + "\n";
+    return std::move(line_);
+  }
+
+ private:
+  Result<TrainCommandLine> shown(std::string text) {
+    line_.show = std::move(text);
+    return std::move(line_);
+  }
+
+  // Values are taken one by one in the order given: the later one wins.
+  CLI::Option* each(const std::string& names, std::function<void(const std::string&)> take,
+                    const std::string& help, const std::string& type) {
+    return app_.add_option_function<std::string>(names, std::move(take), help)
+        ->type_name(type)
+        ->trigger_on_parse();
+  }
+
+  void add_sft() {
+    app_.add_option("--run-dir", line_.run_dir, "Run directory with its plan.json")
+        ->type_name("DIR");
+    each(
+        "-c,--config", [this](const std::string& file) { line_.config_files.push_back(file); },
+        "Run file; may be given several times, the later one wins", "FILE")
+        ->group(kConfig);
+    each(
+        "--set",
+        [this](const std::string& text) {
+          line_.settings.push_back({"", text, "--set"});
+        },
+        "Any field of a run file, such as train.epochs=2", "PATH=VALUE")
+        ->group(kConfig);
+    for (const FieldInfo& field : all_fields()) {
+      if (!field.flag.empty()) add_field(field);
+    }
+  }
+
+  void add_field(const FieldInfo& field) {
+    const auto take = [this, path = field.path, flag = field.flag](const std::string& text) {
+      line_.settings.push_back({path, text.empty() ? "true" : text, flag});
+    };
+    std::string help = field.doc;
+    if (field.default_text != "null") help += " [" + field.default_text + "]";
+    CLI::Option* const option =
+        each(field.flag, take, help, field.is_switch ? "[true|false]" : "VALUE")->group(kFields);
+    if (field.is_switch) option->expected(0, 1);
+  }
+
+  void add_model() {
+    app_.add_option("--model", line_.model.model_dir, "Folder of the base model")
+        ->required()
+        ->type_name("DIR");
+    app_.add_option("--adapter", line_.model.adapter_dir, "Folder of an adapter")->type_name("DIR");
+    each(
+        "--device",
+        [this](const std::string& text) {
+          for (const auto& [device, name] : EnumNames<Device>::values) {
+            if (name == text) line_.model.device = device;
+          }
+        },
+        "auto, cuda or cpu", "DEVICE")
+        ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
+    app_.add_option("--threads", line_.model.threads, "Threads on the CPU")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024));
+    app_.add_option("--bf16", line_.model.bf16, "Compute in bfloat16")
+        ->type_name("true|false")
+        ->expected(0, 1)
+        ->default_str("true");
+  }
+
+  void add_evaluate() {
+    add_model();
+    app_.add_option("--data", line_.evaluate.data, "JSONL file; may be given several times")
+        ->required()
+        ->type_name("FILE");
+    app_.add_option("--cutoff-len", line_.evaluate.cutoff_len, "Longest example, in tokens")
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{8}, std::int64_t{1} << 20));
+    app_.add_flag("--all-tokens", line_.evaluate.train_on_all,
+                  "Loss over all tokens, not only the assistant's");
+  }
+
+  void add_generate() {
+    GenerateFlags& flags = line_.generate;
+    add_model();
+    app_.add_option("--prompt", flags.prompt, "What the user says")->required()->type_name("TEXT");
+    app_.add_option("--system", flags.system, "A system message before it")->type_name("TEXT");
+    app_.add_option("--max-new-tokens", flags.max_new_tokens, "Longest answer")
+        ->capture_default_str()
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+    app_.add_option("--temperature", flags.temperature, "0: always the likeliest token")
+        ->capture_default_str()
+        ->type_name("X")
+        ->check(CLI::Range(0.0, 100.0));
+    app_.add_option("--top-p", flags.top_p, "Only from the likeliest tokens of this total share")
+        ->capture_default_str()
+        ->type_name("X")
+        ->check(CLI::Range(1e-6, 1.0));
+    app_.add_option("--seed", flags.seed, "Of drawing tokens, when the temperature is above 0")
+        ->capture_default_str()
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+  }
+
+  Error unknown() const {
+    for (const std::string& word : app_.remaining()) {
+      if (!word.starts_with('-')) continue;
+      const std::string flag = word.substr(0, word.find('='));
+      const auto key = not_built_flag(flag);
+      const bool listed =
+          std::find(kNotBuiltFlags.begin(), kNotBuiltFlags.end(), flag) != kNotBuiltFlags.end();
+      if (key || listed) {
+        return Error{ErrorKind::unsupported,
+                     flag + (key ? " (" + *key + ")" : std::string()) + " is not built yet",
+                     "leave it out"};
+      }
+      std::vector<std::string> names;
+      for (const CLI::Option* option : app_.get_options()) {
+        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+      }
+      const std::string near = nearest_word(flag, names);
+      return Error{
+          ErrorKind::usage, "there is no flag " + flag,
+          near.empty() ? "see `" + app_.get_name() + " --help`" : "did you mean " + near + "?"};
+    }
+    const std::string word = app_.remaining().empty() ? "" : app_.remaining().front();
+    return Error{ErrorKind::usage, "\"" + word + "\" is one word too many",
+                 "see `" + app_.get_name() + " --help`"};
+  }
+
+  CLI::App app_;
+  TrainCommandLine line_;
+  bool version_ = false;
+};
+
+std::string overview() {
+  std::string text = "train: fine-tune a language model on this machine\n\nVerbs:\n";
+  for (const auto& [name, description] : kVerbs) {
+    const std::string_view whole = description;
+    const std::string padded = std::string(name) + std::string(10 - std::string(name).size(), ' ');
+    text += "  " + padded + std::string(whole.substr(0, whole.find('\n'))) + "\n";
+  }
+  return text + "\n`train VERB --help` has the flags. Without a verb: sft.\n";
+}
+
+}  // namespace
+
+Result<TrainCommandLine> parse_train(const std::vector<std::string>& arguments) {
+  std::string verb = "sft";
+  std::vector<std::string> rest = arguments;
+  if (!rest.empty() && !rest.front().starts_with('-')) {
+    verb = rest.front();
+    rest.erase(rest.begin());
+  } else if (rest == std::vector<std::string>{"--help"} || rest == std::vector<std::string>{"-h"}) {
+    TrainCommandLine line;
+    line.show = overview();
+    return line;
+  }
+  if (verb == "help") return parse_train({"--help"});
+  if (verb.ends_with(".yaml") || verb.ends_with(".yml")) {  // `train run.yaml`
+    rest.insert(rest.begin(), {"-c", verb});
+    verb = "sft";
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, description] : kVerbs) {
+    if (verb == name) return VerbParser(verb, description).parse(std::move(rest));
+    names.emplace_back(name);
+  }
+  if (std::find(kNotBuilt.begin(), kNotBuilt.end(), verb) != kNotBuilt.end()) {
+    return Error{ErrorKind::unsupported, "`train " + verb + "` is not built yet",
+                 "see what works now with `train --help`"};
+  }
+  const std::string near = nearest_word(verb, names);
+  return Error{ErrorKind::usage, "there is no verb \"" + verb + "\"",
+               near.empty() ? "see `train --help`" : "did you mean `train " + near + "`?"};
+}
+
+}  // namespace mayfly

@@ -1,0 +1,291 @@
+#include "trainer/sft_run.h"
+
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+#include <torch/version.h>
+
+#include "core/atomic_file.h"
+#include "core/json.h"
+#include "core/sha256.h"
+#include "trainer/evaluate.h"
+#include "trainer/nn/packed_batch.h"
+#include "trainer/run_identity.h"
+#include "trainer/seeds.h"
+#include "trainer/snapshot.h"
+#include "trainer/step.h"
+#include "trainer/stop_signal.h"
+#include "version.h"
+
+namespace mayfly {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t seed_of(const RunPlan& plan) {
+  return static_cast<std::uint64_t>(plan.seed);
+}
+
+fs::path model_dir(const SftJob& job) {
+  return job.plan.model_dir.empty() ? job.directory.model() : fs::path(job.plan.model_dir);
+}
+
+std::string type_name(at::ScalarType type) {
+  return type == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+double seconds_between(SteadyTime from, SteadyTime to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+// Peak resident set. Linux counts ru_maxrss in KiB.
+std::int64_t memory_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+Result<std::vector<DataFileFact>> data_files(const DataConfig& data) {
+  std::vector<DataFileFact> facts;
+  for (const std::string& path : data.path) {
+    const Result<std::string> digest = sha256_file(path);
+    if (!digest) return digest.error();
+    facts.push_back({fs::path(path).filename().string(), *digest});
+  }
+  return facts;
+}
+
+}  // namespace
+
+Result<LoadedModel> load_base_model(const SftJob& job, const ComputeDevice& device) {
+  if (Status told = job.report.tell(StageEvent{"load", 0, 1}); !told) return told.error();
+  // The plan's day, not today's: a template that writes the date must write the same after a stop.
+  return load_model(model_dir(job), job.plan.created_at, device);
+}
+
+Result<LoraAdapter> load_new_adapter(const SftJob& job, const LoadedModel& model) {
+  Result<LoraAdapter> adapter =
+      make_adapter(model.transformer, job.plan.config.lora, seed_of(job.plan));
+  if (!adapter) return adapter.error();
+  if (Status told = job.report.tell(StageEvent{"load", 1, 1}); !told) return told.error();
+  return adapter;
+}
+
+Result<Dataset> encode_data(const SftJob& job, const LoadedModel& model) {
+  if (Status told = job.report.tell(StageEvent{"encode", 0, 1}); !told) return told.error();
+  return load_dataset(job.plan.config.data, model.text, [&](std::int64_t done, std::int64_t of) {
+    job.report.progress("encode", done, of);
+  });
+}
+
+SftRun::SftRun(const SftJob& job, SftParts parts, Batches batches)
+    : job_(job),
+      parts_(std::move(parts)),
+      batches_(std::move(batches)),
+      schedule_(make_schedule(job.plan.config.train, batches_.total_steps(job.plan.config.train))),
+      optimizer_(adamw_settings(job.plan.config.train), parts_.adapter.values()) {
+  state_.total_steps = batches_.total_steps(job.plan.config.train);
+  state_.steps_per_epoch = batches_.steps_per_epoch();
+}
+
+Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts) {
+  const RunConfig& config = job.plan.config;
+  const Result<std::string> model = model_digest(model_dir(job));
+  if (!model) return model.error();
+  Result<std::vector<DataFileFact>> files = data_files(config.data);
+  if (!files) return files.error();
+  Batches batches(static_cast<std::int64_t>(parts.data.train.size()), batch_sizes(config.train),
+                  data_order_seed(seed_of(job.plan)), config.data.shuffle);
+
+  SftRun run(job, std::move(parts), std::move(batches));
+  const std::string type = type_name(run.parts_.device.type);
+  run.state_.identity = run_identity(job.plan, run.parts_.data, run.parts_.adapter.shape(), type,
+                                     run.state_.total_steps);
+  run.state_.identity["model"] = *model;
+  run.facts_ = {.data = std::move(*files),
+                .examples = run.parts_.data.train_counts.examples,
+                .tokens_trained_on = run.parts_.data.train_counts.tokens_trained_on,
+                .adapter = run.describe_adapter(),
+                .device = run.parts_.device.name,
+                .type = type,
+                .version = kVersion,
+                .torch_version = TORCH_VERSION};
+  return run;
+}
+
+Status SftRun::go_on_from(const Beginning& beginning) {
+  if (!beginning.checkpoint) return job_.report.go_on_from(0);
+  const Checkpoint& checkpoint = *beginning.checkpoint;
+  if (Status same =
+          check_identity(checkpoint.state.identity, state_.identity, checkpoint.folder.string());
+      !same) {
+    return same;
+  }
+  if (Status taken = restore(parts_.adapter, checkpoint.adapter); !taken) return taken;
+  if (Status taken = restore(optimizer_, parts_.adapter, checkpoint.optimizer); !taken) {
+    return taken;
+  }
+  optimizer_.set_steps(checkpoint.state.step);
+  state_ = checkpoint.state;
+  return job_.report.go_on_from(state_.step);
+}
+
+Status SftRun::announce() {
+  const Dataset& data = parts_.data;
+  for (const std::string& warning : data.warnings) {
+    if (Status told = job_.report.tell(WarningEvent{"data", warning, ""}); !told) return told;
+  }
+  return job_.report.tell(DataEvent{.examples = data.train_counts.examples,
+                                    .tokens = data.train_counts.tokens,
+                                    .tokens_trained_on = data.train_counts.tokens_trained_on,
+                                    .truncated = data.train_counts.truncated,
+                                    .dropped = data.train_counts.dropped,
+                                    .validation_examples = data.validation_counts.examples,
+                                    .total_steps = state_.total_steps});
+}
+
+Status SftRun::rehearse_checkpoint() {
+  const Snapshot adapter = adapter_snapshot(parts_.adapter);
+  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
+  if (Status done = mayfly::rehearse_checkpoint(job_.directory, content(adapter, optimizer));
+      !done) {
+    return done;
+  }
+  return job_.report.tell(StageEvent{"steps", state_.step, state_.total_steps});
+}
+
+Status SftRun::step() {
+  const SteadyTime began = job_.clock.steady_now();
+  std::vector<PackedBatch> micro_batches;
+  for (const std::vector<std::uint32_t>& rows : batches_.of_step(state_.step)) {
+    std::vector<DocumentView> documents;
+    for (const std::uint32_t row : rows) {
+      const Example& example = parts_.data.train[row];
+      documents.push_back({example.ids, example.trained});
+    }
+    micro_batches.push_back(pack(documents, parts_.model.transformer.device()));
+  }
+  const double rate = learning_rate_at(schedule_, state_.step);
+  const StepResult result =
+      train_step(parts_.model.transformer, parts_.adapter, optimizer_, micro_batches,
+                 StepSettings{.learning_rate = rate,
+                              .max_grad_norm = job_.plan.config.train.max_grad_norm,
+                              .seed = dropout_seed(seed_of(job_.plan)),
+                              .step = state_.step});
+  if (!result.finite) {
+    return Error{
+        ErrorKind::diverged,
+        "step " + std::to_string(state_.step + 1) +
+            ": the loss or its gradient is not a finite number any more",
+        "lower train.learning_rate or lengthen the warm-up; the checkpoints before are good"};
+  }
+  const double seconds = seconds_between(began, job_.clock.steady_now());
+  state_.seconds += seconds;
+  const StepEvent event{
+      .step = state_.step + 1,
+      .of = state_.total_steps,
+      .epoch = static_cast<double>(state_.step + 1) / static_cast<double>(state_.steps_per_epoch),
+      .loss = result.loss,
+      .learning_rate = rate,
+      .grad_norm = result.grad_norm,
+      .tokens = result.tokens,
+      .tokens_per_second = static_cast<double>(result.tokens) / std::max(seconds, 1e-9),
+      .memory_bytes = memory_bytes()};
+  note_step(state_, event, job_.plan.config.train.logging_steps);
+  return job_.report.tell(event);
+}
+
+Status SftRun::evaluate_if_due() {
+  const auto& every = job_.plan.config.train.eval_steps;
+  const bool due = state_.step == 0 || all_steps_done() || (every && state_.step % *every == 0);
+  const auto& made = state_.evaluations;
+  const bool known = !made.empty() && made.back().step == state_.step;
+  if (!due || known || parts_.data.validation.empty()) return Unit{};
+  const auto examples = static_cast<std::int64_t>(parts_.data.validation.size());
+  const auto held_out = held_out_loss(parts_.model.transformer, &parts_.adapter,
+                                      parts_.data.validation, [&](std::int64_t done) {
+                                        job_.report.progress("evaluate", done, examples);
+                                        return !stop_requested() || all_steps_done();
+                                      });
+  if (!held_out) return Unit{};
+  const EvaluatedEvent event{.step = state_.step,
+                             .loss = held_out->loss,
+                             .examples = held_out->examples,
+                             .tokens = held_out->tokens};
+  note_evaluation(state_, event);
+  return job_.report.tell(event);
+}
+
+bool SftRun::checkpoint_is_due() const {
+  const auto& every = job_.plan.config.train.save_steps;
+  return all_steps_done() || state_.whole_epoch() || (every && state_.step % *every == 0);
+}
+
+Status SftRun::checkpoint() {
+  const Snapshot adapter = adapter_snapshot(parts_.adapter);
+  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
+  const Result<std::int64_t> bytes = write_checkpoint(job_.directory, content(adapter, optimizer));
+  if (!bytes) return bytes.error();
+  const fs::path path = job_.directory.checkpoint(state_.step);
+  if (Status told = job_.report.tell(
+          CheckpointEvent{.step = state_.step,
+                          .epoch = state_.epoch(),
+                          .whole_epoch = state_.whole_epoch(),
+                          .path = path.lexically_relative(job_.directory.root).string(),
+                          .bytes = *bytes});
+      !told) {
+    return told;
+  }
+  return delete_old_checkpoints(job_.directory, job_.plan.config.train.save_total_limit);
+}
+
+Status SftRun::export_adapter() {
+  if (Status told = job_.report.tell(StageEvent{"export", 0, 1}); !told) return told;
+  const Snapshot adapter = adapter_snapshot(parts_.adapter);
+  return publish_adapter(job_.directory, adapter_files(adapter));
+}
+
+FinishedEvent SftRun::stopped() const {
+  return {.steps = state_.step, .seconds = state_.seconds, .stopped = true, .path = ""};
+}
+
+FinishedEvent SftRun::finished() const {
+  return {.steps = state_.step,
+          .seconds = state_.seconds,
+          .stopped = false,
+          .path = job_.directory.adapter().filename().string()};
+}
+
+AdapterDescription SftRun::describe_adapter() const {
+  const LoraShape& shape = parts_.adapter.shape();
+  AdapterDescription description{.base = job_.plan.config.model.base,
+                                 .rank = shape.rank,
+                                 .alpha = shape.alpha,
+                                 .dropout = shape.dropout,
+                                 .use_rslora = shape.use_rslora,
+                                 .targets = {}};
+  for (const Projection target : shape.targets) {
+    description.targets.emplace_back(projection_name(target));
+  }
+  return description;
+}
+
+AdapterFiles SftRun::adapter_files(const Snapshot& adapter) const {
+  const bool card = job_.plan.config.hub.model_card;
+  return {.tensors = adapter.stored,
+          .config = adapter_config_json(facts_.adapter),
+          .model_card = card ? model_card(job_.plan, state_, facts_) : "",
+          .model_dir = model_dir(job_)};
+}
+
+CheckpointContent SftRun::content(const Snapshot& adapter, const Snapshot& optimizer) const {
+  return {.adapter = adapter_files(adapter),
+          .optimizer = optimizer.stored,
+          .trainer_state = json_text(trainer_state_json(state_, job_.plan.config.train)),
+          .state = state_};
+}
+
+}  // namespace mayfly

@@ -1,0 +1,77 @@
+#include "trainer/snapshot.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <ATen/ATen.h>
+
+namespace mayfly {
+
+namespace {
+
+constexpr const char* kFirst = "first_moment.";
+constexpr const char* kSecond = "second_moment.";
+
+void add(Snapshot& snapshot, const std::string& prefix, const std::vector<NamedTensor>& tensors) {
+  for (const NamedTensor& tensor : tensors) {
+    const at::Tensor value = tensor.value.detach().to(at::kCPU).contiguous();
+    const auto* const bytes = static_cast<const std::byte*>(value.const_data_ptr());
+    snapshot.stored.push_back({prefix + tensor.name,
+                               TensorType::f32,
+                               value.sizes().vec(),
+                               {bytes, static_cast<std::size_t>(value.nbytes())}});
+    snapshot.kept.push_back(value);
+  }
+}
+
+Status take(const std::string& prefix, const std::vector<NamedTensor>& tensors,
+            const SafetensorsFile& file) {
+  for (const NamedTensor& tensor : tensors) {
+    const StoredTensor* const stored = file.find(prefix + tensor.name);
+    const auto shape = tensor.value.sizes();
+    if (stored == nullptr || stored->type != TensorType::f32 ||
+        !std::equal(shape.begin(), shape.end(), stored->shape.begin(), stored->shape.end())) {
+      return Error{ErrorKind::corrupt, "the checkpoint has no tensor " + prefix + tensor.name +
+                                           " of the shape that this run needs"};
+    }
+    // from_blob wants a pointer it may write to; copy_ only reads.
+    auto* const bytes = const_cast<std::byte*>(stored->bytes.data());
+    tensor.value.copy_(at::from_blob(bytes, shape, at::kFloat));
+  }
+  return Unit{};
+}
+
+}  // namespace
+
+Snapshot adapter_snapshot(const LoraAdapter& adapter) {
+  Snapshot snapshot;
+  add(snapshot, "", adapter.named(adapter.values()));
+  return snapshot;
+}
+
+Snapshot optimizer_snapshot(const LoraAdapter& adapter, const AdamW& optimizer) {
+  Snapshot snapshot;
+  add(snapshot, kFirst, adapter.named(optimizer.first_moment()));
+  add(snapshot, kSecond, adapter.named(optimizer.second_moment()));
+  return snapshot;
+}
+
+Status restore(LoraAdapter& adapter, const SafetensorsFile& file) {
+  const std::vector<NamedTensor> tensors = adapter.named(adapter.values());
+  if (file.tensors().size() != tensors.size()) {
+    return Error{ErrorKind::corrupt, "the checkpoint's adapter is not of this run's shape"};
+  }
+  if (Status taken = take("", tensors, file); !taken) return taken;
+  adapter.refresh();
+  return Unit{};
+}
+
+Status restore(AdamW& optimizer, const LoraAdapter& adapter, const SafetensorsFile& file) {
+  if (Status taken = take(kFirst, adapter.named(optimizer.first_moment()), file); !taken) {
+    return taken;
+  }
+  return take(kSecond, adapter.named(optimizer.second_moment()), file);
+}
+
+}  // namespace mayfly

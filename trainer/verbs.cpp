@@ -1,0 +1,242 @@
+#include "trainer/verbs.h"
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/report_error.h"
+#include "core/run/plan.h"
+#include "core/terminal.h"
+#include "trainer/answer.h"
+#include "trainer/evaluate.h"
+#include "trainer/failure.h"
+#include "trainer/local_plan.h"
+#include "trainer/report.h"
+#include "trainer/sft.h"
+#include "version.h"
+
+namespace mayfly {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+void print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+}
+
+LogLevel console_level(const TrainCommandLine& line, LogLevelName configured) {
+  if (line.verbosity < 0) return LogLevel::warn;
+  if (line.verbosity > 0) return LogLevel::debug;
+  switch (configured) {
+    case LogLevelName::debug:
+      return LogLevel::debug;
+    case LogLevelName::info:
+      return LogLevel::info;
+    case LogLevelName::warning:
+      return LogLevel::warn;
+    case LogLevelName::error:
+      return LogLevel::error;
+  }
+  return LogLevel::info;
+}
+
+// On a terminal the report shows a bar and short lines itself, and the log, with its times, goes to
+// the file. Elsewhere (the agent's log file, a pipe) the log is what there is to read. The agent
+// keeps what we print as logs/train.log, so only a run without it writes that file.
+Status start_logs(const TrainCommandLine& line, const RunPlan& plan, const RunDirectory& run,
+                  const Terminal& terminal) {
+  const LogLevel level = console_level(line, plan.config.logging.console_level);
+  const bool by_agent = !line.run_dir.empty();
+  const bool bar = terminal.interactive && line.verbosity == 0;
+  return start_log("train", bar ? LogLevel::warn : level,
+                   by_agent ? fs::path() : run.trainer_log());
+}
+
+Result<FinishedEvent> train(const TrainCommandLine& line, const RunPlan& plan,
+                            const RunDirectory& run, const std::vector<std::string>& unused) {
+  SystemClock clock;
+  const Terminal terminal = terminal_of(STDERR_FILENO, line.color);
+  if (Status started = start_logs(line, plan, run, terminal); !started) return started.error();
+  const double redraw_seconds = plan.config.logging.tqdm_refresh_rate;
+  Result<Report> report = Report::open(
+      run, clock,
+      {.logging_steps = plan.config.train.logging_steps,
+       .redraw_every = std::chrono::milliseconds(static_cast<std::int64_t>(redraw_seconds * 1000)),
+       .terminal = terminal,
+       .quiet = line.verbosity < 0});
+  if (!report) return report.error();
+  for (const std::string& field : unused) {
+    const Status told = report->tell(
+        WarningEvent{"not_used", field + " is set, and `train` alone uploads and bills nothing",
+                     "use `launch` for that"});
+    if (!told) return told.error();
+  }
+
+  const SftJob job{plan, run, *report, clock};
+  const Result<FinishedEvent> result = without_exceptions([&] { return sft(job); });
+  if (result) {
+    if (Status told = report->tell(*result); !told) return told.error();
+    return result;
+  }
+  const Error& error = result.error();
+  const Status told = report->tell(FailedEvent{std::string(error_code(error.kind)),
+                                               mask_tokens(located_message(error)), error.hint});
+  if (!told) log_warn(told.error().message);  // the first failure is the one to report
+  return error;
+}
+
+std::vector<Error> run_planned(const TrainCommandLine& line) {
+  if (!line.config_files.empty() || !line.settings.empty()) {
+    return {Error{ErrorKind::usage, "--run-dir takes everything from its plan.json",
+                  "leave out -c, --set and the other flags"}};
+  }
+  std::error_code code;
+  const RunDirectory run{fs::absolute(line.run_dir, code)};
+  const Result<RunPlan> plan = read_plan(run.plan().string());
+  if (!plan) return {plan.error()};
+  const Result<FinishedEvent> finished = train(line, *plan, run, {});
+  if (!finished) return {finished.error()};
+  return {};
+}
+
+std::vector<Error> run_alone(const TrainCommandLine& line) {
+  ConfigInputs inputs = process_inputs();
+  inputs.files = line.config_files;
+  inputs.command_line = line.settings;
+  LoadedConfig loaded = load_config(inputs);
+  if (!loaded.problems.empty()) return std::move(loaded.problems);
+  SystemClock clock;
+  const Result<LocalPlan> local = make_local_plan(loaded.config, clock);
+  if (!local) return {local.error()};
+  const Result<FinishedEvent> finished = train(line, local->plan, local->directory, local->unused);
+  if (!finished) return {finished.error()};
+  const std::string path =
+      finished->stopped ? local->plan.run_dir : local->directory.adapter().string();
+  if (line.json) {
+    print(ordered_json{{"ok", true},
+                       {"run", local->plan.run_name},
+                       {"steps", finished->steps},
+                       {"seconds", finished->seconds},
+                       {"stopped", finished->stopped},
+                       {"path", path}}
+              .dump() +
+          "\n");
+  } else {
+    print(path + "\n");
+  }
+  return {};
+}
+
+std::vector<Error> run_sft(const TrainCommandLine& line) {
+  return line.run_dir.empty() ? run_alone(line) : run_planned(line);
+}
+
+Result<ComputeDevice> device_for(const ModelFlags& flags) {
+  set_threads(flags.threads);
+  return choose_device(flags.device, flags.bf16);
+}
+
+std::vector<Error> run_evaluate(const TrainCommandLine& line) {
+  const Result<ComputeDevice> device = device_for(line.model);
+  if (!device) return {device.error()};
+  DataConfig data;
+  data.path = line.evaluate.data;
+  if (line.evaluate.cutoff_len > 0) data.cutoff_len = line.evaluate.cutoff_len;
+  if (line.evaluate.train_on_all) data.train_on = TrainOn::all;
+  const Result<HeldOutLoss> loss =
+      evaluate({line.model.model_dir, line.model.adapter_dir, data, *device});
+  if (!loss) return {loss.error()};
+  if (line.json) {
+    print(ordered_json{{"loss", loss->loss}, {"tokens", loss->tokens}, {"examples", loss->examples}}
+              .dump() +
+          "\n");
+  } else {
+    char text[160];
+    std::snprintf(text, sizeof text, "loss %.6f over %lld tokens of %lld examples\n", loss->loss,
+                  static_cast<long long>(loss->tokens), static_cast<long long>(loss->examples));
+    print(text);
+  }
+  return {};
+}
+
+std::vector<Error> run_generate(const TrainCommandLine& line) {
+  const Result<ComputeDevice> device = device_for(line.model);
+  if (!device) return {device.error()};
+  const GenerateFlags& flags = line.generate;
+  const Result<Answer> said = answer({.model_dir = line.model.model_dir,
+                                      .adapter_dir = line.model.adapter_dir,
+                                      .system = flags.system,
+                                      .prompt = flags.prompt,
+                                      .sampling = {.temperature = flags.temperature,
+                                                   .top_p = flags.top_p,
+                                                   .seed = static_cast<std::uint64_t>(flags.seed),
+                                                   .max_new_tokens = flags.max_new_tokens},
+                                      .device = *device});
+  if (!said) return {said.error()};
+  if (line.json) {
+    print(json_line({{"text", said->text},
+                     {"prompt_tokens", said->prompt_tokens},
+                     {"new_tokens", said->new_tokens},
+                     {"complete", said->complete}}) +
+          "\n");
+  } else {
+    print(said->text + "\n");
+  }
+  return {};
+}
+
+std::vector<Error> run_env(const TrainCommandLine& line) {
+  set_threads({});
+  const Result<ComputeDevice> device = choose_device(Device::automatic, {});
+  if (!device) return {device.error()};
+  const bool bf16 = device->type == at::kBFloat16;
+  if (line.json) {
+    print(ordered_json{{"version", kVersion},
+                       {"device", device->name},
+                       {"threads", threads()},
+                       {"cores", std::thread::hardware_concurrency()},
+                       {"bf16", bf16},
+                       {"libtorch", TORCH_VERSION}}
+              .dump() +
+          "\n");
+    return {};
+  }
+  print(aligned_table({{"mayfly", kVersion},
+                       {"libtorch", TORCH_VERSION},
+                       {"device", device->name},
+                       {"threads", std::to_string(threads())},
+                       {"bf16", bf16 ? "yes: training uses it unless train.bf16 is false"
+                                     : "no: training computes in float32"}},
+                      {}));
+  return {};
+}
+
+std::vector<Error> dispatch(const TrainCommandLine& line) {
+  if (line.verb == "eval") return run_evaluate(line);
+  if (line.verb == "generate") return run_generate(line);
+  if (line.verb == "env") return run_env(line);
+  return run_sft(line);
+}
+
+}  // namespace
+
+std::vector<Error> run_verb(const TrainCommandLine& line) {
+  try {
+    return dispatch(line);
+  } catch (...) {
+    return {error_of_exception()};
+  }
+}
+
+}  // namespace mayfly
