@@ -116,19 +116,16 @@ Status destroy(const Target& target, Provider& provider, Desk& desk) {
     return desk.state.update(target.run->run_id, [](KnownRun& run) { run.never_created = true; });
   }
   KnownRun run = *target.run;
+  // The launcher may have died before it could note the machine: it is known now, and gone.
   if (run.progress.id.empty()) {
-    // The launcher died before it could note the machine: it is known now, and gone.
     run.progress = {LaunchStage::made, run.progress.attempt, target.instances.front()};
-    const LaunchProgress progress = run.progress;
-    const Status noted =
-        desk.state.update(run.run_id, [&](KnownRun& entry) { entry.progress = progress; });
-    if (!noted) return noted;
   }
+  run.stop_reason = "down";
+  const Status noted = desk.state.update(run.run_id, [&run](KnownRun& entry) { entry = run; });
+  if (!noted) return noted;
   const Result<bool> settled = settle_run(desk.state, provider, run, desk.clock);
   if (!settled) return settled.error();
-  return desk.state.update(run.run_id, [](KnownRun& entry) {
-    if (entry.stop_reason.empty()) entry.stop_reason = "down";
-  });
+  return Unit{};
 }
 
 }  // namespace

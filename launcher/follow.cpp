@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "core/atomic_file.h"
 #include "core/json.h"
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/atomic_file.h"
 #include "core/run/directory.h"
 #include "core/run/spend_meter.h"
 
@@ -12,6 +13,10 @@ namespace mayfly {
 using nlohmann::json;
 
 namespace {
+
+// A launcher that died between noting a run and hearing of its machine leaves an entry behind. No
+// provider takes this long to list what it made.
+constexpr std::chrono::hours kNeverCreatedAfter{1};
 
 // The machine of a run: by its id once that is known, else by the run id it carries.
 ProviderAnswer ask_provider(Provider& provider, const KnownRun& run) {
@@ -41,6 +46,35 @@ Result<std::vector<KnownRun>> chosen(const std::vector<KnownRun>& all,
     if (question.all || may_be_billing(run) || &run == &all.back()) runs.push_back(run);
   }
   return runs;
+}
+
+// The agent's receipt; where the agent did not live to write one, what is known of its end.
+Result<Receipt> receipt_to_complete(const KnownRun& run, const std::optional<Instance>& instance,
+                                    Clock& clock) {
+  const RunDirectory folder{run.run_dir};
+  Result<Receipt> written = read_receipt(folder);
+  if (written && written->run_id == run.run_id) return written;
+  if (!written && written.error().kind != ErrorKind::not_found) return written;
+  Receipt receipt;
+  receipt.run_id = run.run_id;
+  receipt.run_name = run.name;
+  receipt.provider = run.provider;
+  receipt.instance_id = run.progress.id;
+  receipt.reason =
+      run.stop_reason.empty() ? "ended without a word from its agent" : run.stop_reason;
+  receipt.exit_code = static_cast<int>(ExitCode::training_failed);
+  receipt.created_at = instance ? instance->created_at : run.created_at;
+  receipt.destroy_asked_at = clock.now();
+  receipt.destroy_answer = "seen to be gone by `launch` or `status`";
+  const Result<RunStatus> agent = read_status(folder.status().string());
+  if (agent && agent->run_id == run.run_id) {
+    if (run.stop_reason.empty() && !agent->reason.empty()) receipt.reason = agent->reason;
+    if (agent->exit_code) receipt.exit_code = *agent->exit_code;
+    for (const UploadReport& upload : agent->uploads) {
+      if (upload.state == "safe") receipt.safe_branches.push_back(upload.label);
+    }
+  }
+  return receipt;
 }
 
 double usd_number(Usd amount) {
@@ -116,22 +150,18 @@ Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& ru
   const bool ended =
       *answer ? (*answer)->state == InstanceState::gone : run.progress.stage == LaunchStage::made;
   if (!ended) return false;
+  Result<Receipt> receipt = receipt_to_complete(run, *answer, clock);
+  if (!receipt) return receipt.error();
+  const Result<Receipt> complete = confirm_receipt(*receipt, provider, run.price, clock);
+  if (!complete) return complete.error();
   const RunDirectory folder{run.run_dir};
-  std::string reason;
-  if (Result<Receipt> receipt = read_receipt(folder); receipt && receipt->run_id == run.run_id) {
-    Result<Receipt> complete = confirm_receipt(*receipt, provider, run.price, clock);
-    if (!complete) return complete.error();
-    if (receipt->state != complete->state) {
-      if (const Status written = write_receipt(folder, *complete); !written) {
-        return written.error();
-      }
-    }
-    reason = complete->reason;
-  }
-  const WallTime gone_at = *answer && (*answer)->ended_at ? *(*answer)->ended_at : clock.now();
+  if (const Status made = make_folders(folder.root); !made) return made.error();
+  if (const Status written = write_receipt(folder, *complete); !written) return written.error();
+  const WallTime gone_at =
+      complete->ended_at.value_or(complete->gone_listed_at.value_or(clock.now()));
   const Status noted = state.update(run.run_id, [&](KnownRun& entry) {
     entry.gone_at = gone_at;
-    entry.stop_reason = reason;
+    entry.stop_reason = complete->reason;
   });
   if (!noted) return noted.error();
   return true;

@@ -73,15 +73,16 @@ StatusReport report(std::vector<RunView> runs) {
 }
 
 TEST(StatusTextTest, ShowsARunInTheMiddle) {
-  EXPECT_EQ(status_text(report({training()}), Terminal{}),
-            "RUN        PHASE      STEP    LOSS    ETA  INSTANCE       STATE     SPENT  TO FINISH   "
-            "LIMIT\n"
-            "dogs-run1  sft 1.4/2  36/50  1.284  3m10s  local local-1  training  $6.00     +$0.63  "
-            "$10.00\n"
-            "  upload:  checkpoint-epoch-1 ok 13:51 · 1 queued\n"
-            "  guard:   spend $10.00 (19m00s left) · idle 30m00s (29m58s left)\n"
-            "  look:    /runs/dogs-run1 · http://127.0.0.1:8377/local/dogs-run1\n"
-            "orphans: none · as of 14:02:11Z\n");
+  EXPECT_EQ(
+      status_text(report({training()}), Terminal{}),
+      "RUN        PHASE      STEP    LOSS    ETA  INSTANCE       STATE     SPENT  TO FINISH   "
+      "LIMIT\n"
+      "dogs-run1  sft 1.4/2  36/50  1.284  3m10s  local local-1  training  $6.00     +$0.63  "
+      "$10.00\n"
+      "  upload:  checkpoint-epoch-1 ok 13:51 · 1 queued\n"
+      "  guard:   spend $10.00 (19m00s left) · idle 30m00s (29m58s left)\n"
+      "  look:    /runs/dogs-run1 · http://127.0.0.1:8377/local/dogs-run1\n"
+      "orphans: none · as of 14:02:11Z\n");
 }
 
 TEST(StatusTextTest, SaysHowARunEnded) {
