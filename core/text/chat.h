@@ -1,12 +1,7 @@
-// Conversations to tokens, and which of them are trained.
+// Conversations to tokens, and which of them are trained (core/text/turns.h says which those are).
 //
-// Trained are, of every assistant turn, its text and its end-of-turn token, and nothing the
-// template puts after it. Templates say where a turn begins and ends only by what they write, so it
-// is found out: the template marks what came from an assistant's message; what it writes to make
-// the model answer (its generation prompt) is where the turn begins; and the first special token it
-// writes after a last answer is how a turn ends. Then tokens are chosen by their place in the whole
-// text, since ids must come from the text as a whole: a token is trained when any of its characters
-// is. The same as transformers' {% generation %} masks, without the markers.
+// Ids come from the whole text, as transformers makes them; a token is trained when any of its
+// characters is. The same as transformers' {% generation %} masks, without the markers.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +14,7 @@
 #include "core/text/message.h"
 #include "core/text/template.h"
 #include "core/text/tokenizer.h"
+#include "core/text/turns.h"
 
 namespace mayfly {
 
@@ -30,41 +26,29 @@ struct Example {
   std::size_t trained_count() const;
 };
 
-// How the template writes an assistant's turn; see the head of this file.
-struct TurnMarks {
-  std::string prompt;  // "<|im_start|>assistant\n"; "" when the template has no generation prompt
-  std::string end;     // "<|im_end|>"; "" when it closes a turn with no special token
-};
-
 // One thread. The tokenizer and the template must outlive it.
 class ChatEncoder {
  public:
-  // Asks the template how it writes turns. Error: unsupported, when it cannot even render a
-  // question and an answer.
+  // Error: unsupported, when the template cannot even render a question and an answer.
   static Result<ChatEncoder> create(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
                                     TrainOn train_on);
 
   const TurnMarks& marks() const {
-    return marks_;
+    return turns_.marks();
   }
 
-  struct Text {
-    std::string text;
-    std::vector<TextSpan> trained;  // in order, apart
-  };
-  // Error: bad_data, when the template refuses the conversation.
-  Result<Text> render(std::span<const Message> messages) const;
+  // The text, and what of it is trained. Error: bad_data, when the template refuses the
+  // conversation or a turn cannot be found.
+  Result<RenderedTurns> render(std::span<const Message> messages) const;
   // The whole conversation, not cut. A conversation of which nothing is trained has no 1 in
   // `trained`; what to do about it is the caller's choice.
   Result<Example> encode(std::span<const Message> messages);
 
  private:
-  ChatEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, TrainOn train_on,
-              TurnMarks marks);
+  ChatEncoder(const Tokenizer& tokenizer, TurnFinder turns, TrainOn train_on);
 
-  const ChatTemplate& template_;
+  TurnFinder turns_;
   TrainOn train_on_;
-  TurnMarks marks_;
   Encoder encoder_;
 };
 

@@ -99,6 +99,10 @@ Result<ChatTemplate> ChatTemplate::compile(const TokenizerConfig& config, WallTi
   }
 }
 
+const TokenizerConfig& ChatTemplate::config() const {
+  return compiled_->config;
+}
+
 Result<RenderedText> ChatTemplate::render(std::span<const Message> messages,
                                           bool add_generation_prompt) const {
   try {

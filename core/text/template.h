@@ -45,6 +45,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
+  const TokenizerConfig& config() const;
+
   // Error: bad_data, with the template's own words (raise_exception) or what it could not do.
   Result<RenderedText> render(std::span<const Message> messages, bool add_generation_prompt) const;
 

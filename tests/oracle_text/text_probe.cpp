@@ -2,7 +2,8 @@
 //
 //   text_probe encode MODEL_DIR          each line of stdin a JSON string -> {"ids", "ends",
 //                                        "decoded"}
-//   text_probe chat MODEL_DIR FILE       each conversation of FILE -> {"ids", "mask", "text"}
+//   text_probe chat MODEL_DIR FILE       each conversation of FILE -> {"ids", "mask", "text"} or
+//                                        {"error"}
 //   text_probe time MODEL_DIR FILE       seconds to load the model's text part, and the data set
 #include <chrono>
 #include <cstdio>
@@ -48,13 +49,16 @@ int chat(const std::string& folder, const std::string& file) {
   if (!model) return fail(model.error());
   auto encoder =
       ChatEncoder::create(model->tokenizer(), model->chat_template(), TrainOn::assistant);
-  if (!encoder) return fail(encoder.error());
   const auto records = read_records(file, 0);
   if (!records) return fail(records.error());
   for (const Record& record : records->records) {
-    const auto text = encoder->render(record.messages);
+    const auto text =
+        encoder ? encoder->render(record.messages) : Result<RenderedTurns>(encoder.error());
+    if (!text) {
+      std::cout << json_line({{"error", text.error().message}}) << "\n";
+      continue;
+    }
     const auto example = encoder->encode(record.messages);
-    if (!text) return fail(text.error());
     if (!example) return fail(example.error());
     std::cout << json_line(
                      {{"ids", example->ids}, {"mask", example->trained}, {"text", text->text}})
