@@ -14,9 +14,73 @@ file(WRITE ${jinja_shim}/ggml.h.new [[
 #define GGML_ABORT(...) do { std::fprintf(stderr, __VA_ARGS__); std::abort(); } while (0)
 ]])
 file(COPY_FILE ${jinja_shim}/ggml.h.new ${jinja_shim}/ggml.h ONLY_IF_DIFFERENT)
+
+# Our copy of the sources, with the calls of core/text/template_budget.h put in, and without two
+# copies of whole tables for every name that is looked up (a render takes a third of the time).
+# jinja_patch(file FROM TO): replaces all FROM in the file; it must be there.
+function(jinja_patch file from to)
+  string(FIND "${jinja_text_${file}}" "${from}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "common/jinja/${file} is not the version that cmake/Jinja.cmake knows")
+  endif()
+  string(REPLACE "${from}" "${to}" text "${jinja_text_${file}}")
+  set(jinja_text_${file} "${text}" PARENT_SCOPE)
+endfunction()
+
+file(GLOB jinja_files RELATIVE ${jinja_dir}/common/jinja
+  ${jinja_dir}/common/jinja/*.h ${jinja_dir}/common/jinja/*.cpp)
+set(jinja_patched runtime.cpp string.h string.cpp utils.h value.cpp)
+foreach(file ${jinja_patched})
+  file(READ ${jinja_dir}/common/jinja/${file} jinja_text_${file})
+endforeach()
+jinja_patch(utils.h [[#pragma once]] [[#pragma once
+#include "core/text/template_budget.h"]])
+jinja_patch(utils.h [[builder.append(replace);]] [[mayfly::template_budget::spend_bytes(replace.size());
+        builder.append(replace);]])
+jinja_patch(string.cpp [[        parts.push_back(part);
+    }
+    return *this]] [[        mayfly::template_budget::spend_bytes(part.val.size() + 32);
+        parts.push_back(part);
+    }
+    return *this]])
+jinja_patch(runtime.cpp [[value statement::execute(context & ctx) const {]]
+  [[value statement::execute(context & ctx) const {
+    const mayfly::template_budget::Step step;]])
+jinja_patch(runtime.cpp [[auto & arr = iterable_val->as_array();]]
+  [[auto & arr = iterable_val->as_array();
+        mayfly::template_budget::spend_steps(arr.size());]])
+jinja_patch(runtime.cpp [[auto builtins = global_builtins()]]
+  [[const auto & builtins = global_builtins()]])
+jinja_patch(runtime.cpp [[auto builtins = input->get_builtins()]]
+  [[const auto & builtins = input->get_builtins()]])
+jinja_patch(value.cpp [[out->push_back(mk_val<value_int>(i))]]
+  [[mayfly::template_budget::spend_steps(1), out->push_back(mk_val<value_int>(i))]])
+jinja_patch(value.cpp [[result += val_arr->as_string().str();]]
+  [[mayfly::template_budget::spend_bytes(delim.size() + val_arr->as_string().length());
+                result += val_arr->as_string().str();]])
+jinja_patch(value.cpp [[indent.assign(val_width->as_int(), ' ')]]
+  [[mayfly::template_budget::spend_bytes(std::max<int64_t>(val_width->as_int(), 0));
+                indent.assign(std::max<int64_t>(val_width->as_int(), 0), ' ')]])
+jinja_patch(value.cpp [[indented += indent;]]
+  [[mayfly::template_budget::spend_bytes(indent.size());
+                    indented += indent;]])
+jinja_patch(value.cpp [[indent = static_cast<int>(val_indent->as_int());]]
+  [[mayfly::template_budget::spend_bytes(1000 * std::clamp<int64_t>(val_indent->as_int(), 0, 1 << 30));
+        indent = static_cast<int>(val_indent->as_int());]])
+foreach(file ${jinja_files})
+  if(file IN_LIST jinja_patched)
+    file(WRITE ${jinja_shim}/patched.tmp "${jinja_text_${file}}")
+    file(COPY_FILE ${jinja_shim}/patched.tmp ${jinja_shim}/jinja/${file} ONLY_IF_DIFFERENT)
+  else()
+    file(COPY_FILE ${jinja_dir}/common/jinja/${file} ${jinja_shim}/jinja/${file} ONLY_IF_DIFFERENT)
+  endif()
+endforeach()
+
 add_library(jinja STATIC
-  ${jinja_dir}/common/jinja/lexer.cpp ${jinja_dir}/common/jinja/parser.cpp
-  ${jinja_dir}/common/jinja/runtime.cpp ${jinja_dir}/common/jinja/value.cpp
-  ${jinja_dir}/common/jinja/string.cpp ${jinja_dir}/common/json.cpp ${jinja_dir}/common/unicode.cpp)
-target_include_directories(jinja SYSTEM PUBLIC ${jinja_dir}/common ${jinja_dir}/vendor ${jinja_shim})
+  ${jinja_shim}/jinja/lexer.cpp ${jinja_shim}/jinja/parser.cpp ${jinja_shim}/jinja/runtime.cpp
+  ${jinja_shim}/jinja/value.cpp ${jinja_shim}/jinja/string.cpp
+  ${jinja_dir}/common/json.cpp ${jinja_dir}/common/unicode.cpp)
+target_include_directories(jinja SYSTEM PUBLIC
+  ${jinja_shim} ${jinja_dir}/common ${jinja_dir}/vendor)
+target_include_directories(jinja PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(jinja PRIVATE -w -O2)

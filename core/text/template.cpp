@@ -1,7 +1,10 @@
 #include "core/text/template.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
+#include <numeric>
 #include <utility>
 
 // The engine's headers; nobody else includes them.
@@ -10,32 +13,95 @@
 #include <jinja/runtime.h>
 #include <jinja/value.h>
 
+#include "core/text/template_budget.h"
+
 namespace mayfly {
 
 namespace {
 
 constexpr std::size_t kLargestSource = 256 << 10;
-constexpr std::size_t kLargestOutput = 4 << 20;
-constexpr std::int64_t kLongestRange = 1'000'000;
+constexpr std::size_t kLargestOutput = 4 << 20;  // beyond the messages' own text
+// What one render may do. Templates of today take 20 to 100 steps a message.
+constexpr std::int64_t kSteps = 50'000;
+constexpr std::int64_t kStepsPerMessage = 2'000;
+// Text is joined once for every level it stands in.
+constexpr std::int64_t kJoinedBytes = 64 << 20;
+constexpr std::int64_t kJoinsPerByte = 64;
+constexpr int kDeepestBrackets = 64;
+constexpr int kDeepestBlocks = 100;
+constexpr int kLongestExpression = 2000;
 
 jinja::value text_value(const std::string& text) {
   return jinja::mk_val<jinja::value_string>(text);
 }
 
-// range() of the engine builds its list whatever its length.
-jinja::value bounded_range(const jinja::func_args& args) {
-  const auto at = [&](std::size_t i) { return args.get_pos(i)->as_int(); };
-  const std::int64_t start = args.count() > 1 ? at(0) : 0;
-  const std::int64_t stop = args.count() > 1 ? at(1) : at(0);
-  const std::int64_t step = args.count() > 2 ? at(2) : 1;
-  if (step == 0) throw jinja::raised_exception("range() step argument must not be zero");
-  const double length =
-      (static_cast<double>(stop) - static_cast<double>(start)) / static_cast<double>(step);
-  if (length > static_cast<double>(kLongestRange)) {
-    throw jinja::raised_exception("range() of more than a million numbers");
+// The engine's parser calls itself for every bracket and block that stands in another, and so does
+// whatever walks over what it made, so their depth is limited, and so is the length of an
+// expression.
+class Shape {
+ public:
+  // True when the template is too deep or one of its expressions too long.
+  static bool is_too_deep(const std::vector<jinja::token>& tokens) {
+    Shape shape;
+    for (const jinja::token& token : tokens) {
+      if (shape.add(token)) return true;
+    }
+    return false;
   }
-  return jinja::global_builtins().at("range")(args);
-}
+
+ private:
+  bool add(const jinja::token& token) {
+    using Token = jinja::token;
+    switch (token.t) {
+      case Token::open_statement:
+      case Token::open_expression:
+        tokens_ = brackets_ = 0;
+        keyword_.clear();
+        assigns_ = false;
+        in_statement_ = token.t == Token::open_statement;
+        break;
+      case Token::close_statement:
+        return close_statement();
+      case Token::open_paren:
+      case Token::open_square_bracket:
+      case Token::open_curly_bracket:
+        ++brackets_;
+        break;
+      case Token::close_paren:
+      case Token::close_square_bracket:
+      case Token::close_curly_bracket:
+        --brackets_;
+        break;
+      case Token::equals:
+        assigns_ = true;
+        break;
+      default:
+        if (in_statement_ && keyword_.empty()) keyword_ = token.value;
+    }
+    return ++tokens_ > kLongestExpression || brackets_ > kDeepestBrackets;
+  }
+
+  bool close_statement() {
+    static constexpr std::array kOpening = {"if", "for", "macro", "call", "filter"};
+    const bool opens =
+        std::ranges::find(kOpening, keyword_) != kOpening.end() || (keyword_ == "set" && !assigns_);
+    if (opens) {
+      blocks_.push_back(1);
+    } else if ((keyword_ == "elif" || keyword_ == "else") && !blocks_.empty()) {
+      ++blocks_.back();  // an elif is an if inside of the else
+    } else if (keyword_.starts_with("end") && keyword_ != "endgeneration" && !blocks_.empty()) {
+      blocks_.pop_back();
+    }
+    return std::accumulate(blocks_.begin(), blocks_.end(), 0) > kDeepestBlocks;
+  }
+
+  int tokens_ = 0;
+  int brackets_ = 0;
+  bool in_statement_ = false;
+  bool assigns_ = false;
+  std::string keyword_;
+  std::vector<int> blocks_;
+};
 
 // The engine's errors are a frame around the message; the message is enough.
 std::string reason_of(const std::exception& error) {
@@ -62,7 +128,6 @@ struct ChatTemplate::Compiled {
     set_token("eos_token", config.eos_token);
     set_token("pad_token", config.pad_token);
     set_token("unk_token", config.unk_token);
-    context.set_val("range", jinja::mk_val<jinja::value_func>("range", bounded_range));
   }
 };
 
@@ -84,6 +149,9 @@ Result<ChatTemplate> ChatTemplate::compile(const TokenizerConfig& config, WallTi
   try {
     jinja::lexer lexer;
     const jinja::lexer_result lexed = lexer.tokenize(source);
+    if (Shape::is_too_deep(lexed.tokens)) {
+      return Error{ErrorKind::unsupported, "the chat template is nested too deep", {}, at};
+    }
     auto compiled = std::make_unique<Compiled>();
     compiled->program = jinja::parse_from_tokens(lexed);
     compiled->source = lexed.source;
@@ -105,6 +173,11 @@ const TokenizerConfig& ChatTemplate::config() const {
 
 Result<RenderedText> ChatTemplate::render(std::span<const Message> messages,
                                           bool add_generation_prompt) const {
+  std::size_t given = 0;
+  for (const Message& message : messages) given += message.content.size();
+  const TemplateBudget budget(
+      kSteps + kStepsPerMessage * static_cast<std::int64_t>(messages.size()),
+      kJoinedBytes + kJoinsPerByte * static_cast<std::int64_t>(given));
   try {
     jinja::context context(compiled_->source);
     compiled_->set_globals(context);
@@ -130,8 +203,8 @@ Result<RenderedText> ChatTemplate::render(std::span<const Message> messages,
       const std::size_t begin = rendered.text.size();
       rendered.text += part.val;
       if (part.is_input) rendered.assistant.push_back({begin, rendered.text.size()});
-      if (rendered.text.size() > kLargestOutput) {
-        return Error{ErrorKind::bad_data, "the chat template writes more than 4 MB"};
+      if (rendered.text.size() > kLargestOutput + 4 * given) {
+        return Error{ErrorKind::bad_data, "the chat template writes too much"};
       }
     }
     return rendered;

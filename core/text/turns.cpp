@@ -42,19 +42,32 @@ std::string end_of(std::string_view rest, const Tokenizer& tokenizer, std::strin
   return std::string(rest.substr(0, eos.empty() ? first->end : end));
 }
 
-// What stands before an answer and is not the model's to write: the generation prompt, when answers
-// are written as if they followed it; else all that stands there.
-std::string prompt_of(const ChatTemplate& chat_template, std::span<const Message> question,
-                      const RenderedText& answered) {
-  const auto asked = chat_template.render(question, false);
-  const auto prompted = chat_template.render(question, true);
+// What may stand before an answer and is not the model's to write: the generation prompt, when
+// answers are written as if they followed it, else all that stands there; and how much of that is
+// still there when the answer has thoughts of its own.
+std::vector<std::string> prompts_of(const ChatTemplate& chat_template, const Message& question,
+                                    const RenderedText& answered) {
+  const std::array alone = {question};
+  const std::array with_thoughts = {question,
+                                    Message{"assistant", "<think>\nthought\n</think>\n\nanswer"}};
+  const auto asked = chat_template.render(alone, false);
+  const auto prompted = chat_template.render(alone, true);
   if (!asked || !answered.text.starts_with(asked->text)) return {};
   const std::size_t at = asked->text.size();
-  if (answered.assistant.empty() || answered.assistant.front().begin < at) return {};
-  const std::string header = answered.text.substr(at, answered.assistant.front().begin - at);
-  if (!prompted || !prompted->text.starts_with(asked->text)) return header;
-  const std::string prompt = prompted->text.substr(at);
-  return !prompt.empty() && header.starts_with(prompt) ? prompt : header;
+  if (answered.assistant.empty() || answered.assistant.front().begin <= at) return {};
+  std::string prompt = answered.text.substr(at, answered.assistant.front().begin - at);
+  if (prompted && prompted->text.starts_with(asked->text) && prompted->text.size() > at &&
+      prompt.starts_with(prompted->text.substr(at))) {
+    prompt = prompted->text.substr(at);
+  }
+  std::vector<std::string> prompts = {prompt};
+  const auto thought = chat_template.render(with_thoughts, false);
+  if (!thought || !thought->text.starts_with(asked->text)) return prompts;
+  const std::string_view rest = std::string_view(thought->text).substr(at);
+  const auto differs = std::mismatch(prompt.begin(), prompt.end(), rest.begin(), rest.end()).first;
+  const auto same = static_cast<std::size_t>(differs - prompt.begin());
+  if (same > 0 && same < prompt.size()) prompts.push_back(prompt.substr(0, same));
+  return prompts;
 }
 
 }  // namespace
@@ -73,7 +86,7 @@ Result<TurnFinder> TurnFinder::create(const Tokenizer& tokenizer,
                                              answered.error().message};
   }
   TurnMarks marks;
-  marks.prompt = prompt_of(chat_template, all.first(1), *answered);
+  marks.prompts = prompts_of(chat_template, turns[0], *answered);
   const auto add_end = [&](std::string_view text, std::size_t from, std::size_t to) {
     std::string end =
         end_of(text.substr(from, to - from), tokenizer, chat_template.config().eos_token);
@@ -113,15 +126,14 @@ std::optional<std::vector<TextSpan>> TurnFinder::by_marks(const RenderedText& re
     const std::size_t before = turns.empty() ? 0 : turns.back().end;
     if (content.begin < before) return std::nullopt;
     std::size_t begin = content.begin;
-    if (!marks_.prompt.empty()) {
-      const std::size_t at = text.substr(before, content.begin - before).rfind(marks_.prompt);
-      // No prompt in between: more of the same message.
-      if (at == std::string_view::npos) {
-        if (turns.empty()) return std::nullopt;
+    if (!marks_.prompts.empty()) {
+      const auto prompted = prompt_end(text, before, content.begin);
+      if (!prompted && turns.empty()) return std::nullopt;
+      if (!prompted) {  // more of the same message
         turns.back().end = with_end(text, content.end);
         continue;
       }
-      begin = before + at + marks_.prompt.size();
+      begin = *prompted;
     }
     turns.push_back({begin, with_end(text, content.end)});
   }
@@ -138,13 +150,9 @@ Result<std::vector<TextSpan>> TurnFinder::by_signs(std::string_view text,
     if (!content) return content.error();
     if (!*content) continue;  // the template leaves this turn out
     const std::size_t before = turns.empty() ? 0 : turns.back().end;
-    TextSpan turn{std::max((*content)->begin, before), with_end(text, (*content)->end)};
-    const std::string_view gap = text.substr(before, turn.begin - before);
-    if (const std::size_t at = gap.rfind(marks_.prompt);
-        !marks_.prompt.empty() && at != std::string_view::npos) {
-      turn.begin = before + at + marks_.prompt.size();
-    }
-    turns.push_back(turn);
+    const std::size_t begin = std::max((*content)->begin, before);
+    turns.push_back(
+        {prompt_end(text, before, begin).value_or(begin), with_end(text, (*content)->end)});
   }
   return turns;
 }
@@ -188,6 +196,17 @@ Result<std::optional<TextSpan>> TurnFinder::content_by_signs(std::string_view te
     ++to;
   }
   return std::optional(TextSpan{std::min(from, to), to});
+}
+
+// Where the last prompt within [from, to) ends; nullopt when there is none.
+std::optional<std::size_t> TurnFinder::prompt_end(std::string_view text, std::size_t from,
+                                                  std::size_t to) const {
+  const std::string_view gap = text.substr(from, to - from);
+  for (const std::string& prompt : marks_.prompts) {
+    const std::size_t at = gap.rfind(prompt);
+    if (at != std::string_view::npos) return from + at + prompt.size();
+  }
+  return std::nullopt;
 }
 
 // Where the turn ends whose content ends there: after the end-of-turn token, if it has one.

@@ -26,9 +26,12 @@ namespace mayfly {
 
 // How a template writes an assistant's turn.
 struct TurnMarks {
-  std::string prompt;  // "<|im_start|>assistant\n"; "" when nothing stands before an answer
-  std::vector<std::string> ends;  // {"<|im_end|>"}; the last answer's may differ from the others';
-                                  // none when no special token closes a turn
+  // What stands before an answer and is not the model's to write, "<|im_start|>assistant\n"; before
+  // an answer with thoughts of its own it may be less. None when nothing stands there.
+  std::vector<std::string> prompts;
+  // What closes an answer, "<|im_end|>"; the last answer's may differ from the others'. None when
+  // no special token does.
+  std::vector<std::string> ends;
 };
 
 struct RenderedTurns {
@@ -60,6 +63,8 @@ class TurnFinder {
   Result<std::optional<TextSpan>> content_by_signs(std::string_view text,
                                                    std::span<const Message> messages,
                                                    std::size_t index) const;
+  std::optional<std::size_t> prompt_end(std::string_view text, std::size_t from,
+                                        std::size_t to) const;
   std::size_t with_end(std::string_view text, std::size_t content_end) const;
 
   const ChatTemplate* template_;

@@ -30,6 +30,7 @@ CONVERSATIONS = [
     [U("think"), A("<think>\nA first thought.\n</think>\n\nFirst."), U("again"), A("Second.")],
     [U("the same"), A("the same"), U("the same"), A("the same")],
 ]
+MULTIMODAL = {"idefics3", "smolvlm", "llava_next"}  # they take contents as lists of parts only
 OPENINGS = {"", "\n", "<｜Assistant｜>", "<think>", "<think></think>", "<think>\n", "<think>\n\n</think>\n\n",
             "<|start|>assistant"}
 NOT_SPECIAL = {"<think>", "</think>", "<tool_call>", "</tool_call>", "<tools>", "</tools>", "<tool_response>",
@@ -62,8 +63,10 @@ def write_model(folder, base, template):
         size += 1
     with open(os.path.join(folder, "tokenizer.json"), "w") as f:
         json.dump(spec, f, ensure_ascii=False)
+    eos = "<|END_OF_TURN_TOKEN|>" if "<|END_OF_TURN_TOKEN|>" in template else "<eos>"
     with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
-        json.dump({"chat_template": template, "bos_token": "<bos>", "eos_token": "<eos>"}, f)
+        json.dump({"chat_template": template, "bos_token": "<bos>", "eos_token": eos}, f)
+    return eos
 
 
 def reference(tokenizer, messages, template):
@@ -80,9 +83,9 @@ def compare(name, template, marked, folder, base):
     from transformers import PreTrainedTokenizerFast
     from transformers.utils import chat_template_utils
     chat_template_utils.datetime = FixedDate
-    write_model(folder, base, template)
+    eos = write_model(folder, base, template)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=os.path.join(folder, "tokenizer.json"), bos_token="<bos>",
-                                        eos_token="<eos>")
+                                        eos_token=eos)
     path = os.path.join(folder, "data.jsonl")
     with open(path, "w") as f:
         f.writelines(json.dumps({"messages": c}) + "\n" for c in CONVERSATIONS)
@@ -136,7 +139,7 @@ def main():
     only = sys.argv[1:]
     for path in sorted(glob.glob(os.path.join(templates, "*.jinja"))):
         name = os.path.basename(path)[:-len(".jinja")]
-        if name.endswith("_training") or (only and name not in only):
+        if name.endswith("_training") or name in MULTIMODAL or (only and name not in only):
             continue
         with open(path) as f:
             template = f.read()
