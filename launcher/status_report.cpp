@@ -149,7 +149,14 @@ Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& ru
   if (!answer) return answer.error();
   const bool ended =
       *answer ? (*answer)->state == InstanceState::gone : run.progress.stage == LaunchStage::made;
-  if (!ended) return false;
+  if (!ended) {
+    const bool forgotten = !*answer && clock.now() - run.created_at > kNeverCreatedAfter;
+    if (!forgotten) return false;
+    const Status noted =
+        state.update(run.run_id, [](KnownRun& entry) { entry.never_created = true; });
+    if (!noted) return noted.error();
+    return true;
+  }
   Result<Receipt> receipt = receipt_to_complete(run, *answer, clock);
   if (!receipt) return receipt.error();
   const Result<Receipt> complete = confirm_receipt(*receipt, provider, run.price, clock);
