@@ -72,7 +72,9 @@ const Json* find_value(const Json& json, std::string_view section, std::string_v
 std::string stranger(const Json& json, const std::set<std::string>& paths) {
   for (const auto& [name, value] : json.items()) {
     if (paths.contains(name)) continue;
-    if (!value.is_object()) return name;
+    const auto section = paths.lower_bound(name + ".");
+    const bool is_section = section != paths.end() && section->starts_with(name + ".");
+    if (!is_section || !value.is_object()) return name;
     for (const auto& [key, inner] : value.items()) {
       if (!paths.contains(name + "." + key)) return name + "." + key;
     }

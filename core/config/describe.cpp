@@ -121,7 +121,8 @@ of `-c`, the right-most first, laid over each other map by map; `$XDG_CONFIG_HOM
 origin. `null` sets a field back to its default.
 
 **In texts** of files and of the command line, `${NAME}` is an environment variable and `${NAME:-x}`
-is `x` where it is unset or empty; `$${` is a literal `${`. A file `.env` in the working directory
+is `x` where it is unset or empty; `$${` is a literal `${`. Between `{}` or `[]` of YAML such a text
+needs quotes. A file `.env` in the working directory
 (lines `NAME=value`) fills in variables that are unset. `{name}` in `data.path`, `data.val_path`,
 `hub.repo`, `hub.repo_prefix` and `run.name` is the value of `generate.vars.name`. `~/` at the start
 of a path is the home folder.

@@ -139,7 +139,7 @@ Result<std::string> fill_names(std::string_view text,
     const auto end = text.find('}', start);
     const std::string name(end == std::string_view::npos ? ""
                                                          : text.substr(start + 1, end - start - 1));
-    if (!is_name(name)) {
+    if (!is_name(name) || out.ends_with('$')) {
       out += '{';
       text.remove_prefix(start + 1);
       continue;

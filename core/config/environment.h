@@ -27,7 +27,8 @@ Result<std::string> expand_variables(std::string_view text, const Environment& e
 // NAME, if the text is ${NAME} or ${NAME:-...} and nothing else; else "".
 std::string sole_variable(std::string_view text);
 
-// Replaces {name} by vars[name]; braces around anything but a name stay. Error: invalid_config.
+// Replaces {name} by vars[name]; braces around anything but a name, and ${name}, stay as they are.
+// Error: invalid_config, when a name has no value.
 Result<std::string> fill_names(std::string_view text,
                                const std::map<std::string, std::string>& vars);
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
+#include <set>
+#include <tuple>
 
 #include "core/atomic_file.h"
 #include "core/config/edit_distance.h"
@@ -120,6 +123,9 @@ class TypedReader {
   TypedReader(const Layers& layers, const Environment& environment)
       : layers_(layers), environment_(environment) {}
 
+  // Fields whose value could not be read; they are at their defaults.
+  std::set<std::string> failed;
+
   LoadedConfig read() {
     for_each_field(
         [&](std::string_view section, std::string_view key, const FieldDoc& doc, const auto& get) {
@@ -148,7 +154,10 @@ class TypedReader {
     Result<T> read = read_value<T>(*node, doc);
     if (read) {
       target = std::move(*read);
-    } else if (node->kind == ConfigNode::Kind::scalar && value_not_built(path, node->text)) {
+      return;
+    }
+    failed.insert(path);
+    if (node->kind == ConfigNode::Kind::scalar && value_not_built(path, node->text)) {
       add(origin, path + " " + node->text + " is not built yet", "");
     } else {
       const Place place{read.error().at.line, read.error().at.column};
@@ -185,6 +194,7 @@ class TypedReader {
     if (node.kind == ConfigNode::Kind::scalar) {
       Result<std::string> text = expand_variables(node.text, environment_);
       if (!text) {
+        failed.insert(path);
         add(placed(origin, node.place), path + ": " + text.error().message, text.error().hint);
         return {};
       }
@@ -240,10 +250,16 @@ void fill_vars(LoadedConfig& loaded) {
   if (config.run.name) fill("run.name", *config.run.name);
 }
 
-// The rules between fields, each with the places of the fields it names.
-void add_rule_problems(LoadedConfig& loaded, bool must_be_complete) {
+// The rules between fields, each with the places of the fields it names. A rule about a field that
+// could not be read says nothing.
+void add_rule_problems(LoadedConfig& loaded, const std::set<std::string>& failed,
+                       bool must_be_complete) {
   for (const ConfigProblem& problem : problems(loaded.config)) {
-    if (problem.is_missing && !must_be_complete) continue;
+    const bool about_failed =
+        failed.contains(problem.path) ||
+        std::any_of(problem.others.begin(), problem.others.end(),
+                    [&](const std::string& other) { return failed.contains(other); });
+    if (about_failed || (problem.is_missing && !must_be_complete)) continue;
     std::string message = problem.path + " " + problem.message;
     std::string places;
     for (const std::string& other : problem.others) {
@@ -255,6 +271,16 @@ void add_rule_problems(LoadedConfig& loaded, bool must_be_complete) {
     loaded.problems.push_back(
         problem_at(origin_of(loaded, problem.path), std::move(message), problem.hint));
   }
+}
+
+// Files in the order they first come up, in each from top to bottom.
+void sort_by_place(std::vector<Error>& problems) {
+  std::map<std::string, std::size_t> ranks;
+  for (const Error& problem : problems) ranks.emplace(problem.at.file, ranks.size());
+  std::stable_sort(problems.begin(), problems.end(), [&](const Error& a, const Error& b) {
+    return std::tuple(ranks.at(a.at.file), a.at.line, a.at.column) <
+           std::tuple(ranks.at(b.at.file), b.at.line, b.at.column);
+  });
 }
 
 }  // namespace
@@ -302,18 +328,14 @@ LoadedConfig load_config(const ConfigInputs& inputs) {
   add_environment(environment, layers);
   add_command_line(inputs.command_line, layers);
 
-  LoadedConfig loaded = TypedReader(layers, environment).read();
+  TypedReader reader(layers, environment);
+  LoadedConfig loaded = reader.read();
   fill_vars(loaded);
-  // A rule that fails because a value could not be read would only confuse.
-  if (loaded.problems.empty() && layers.problems().empty()) {
-    add_rule_problems(loaded, inputs.must_be_complete);
-  }
+  // With a key that is not known, what seems missing may only be misspelt.
+  add_rule_problems(loaded, reader.failed, inputs.must_be_complete && layers.problems().empty());
   loaded.problems.insert(loaded.problems.begin(), layers.problems().begin(),
                          layers.problems().end());
-  std::stable_sort(loaded.problems.begin(), loaded.problems.end(),
-                   [](const Error& a, const Error& b) {
-                     return a.at.file == b.at.file && a.at.line < b.at.line;
-                   });
+  sort_by_place(loaded.problems);
   return loaded;
 }
 

@@ -130,7 +130,9 @@ Result<double> read_number(const ConfigNode& node, const FieldDoc& doc) {
     }
   }
   const bool plain = text->find_first_not_of("0123456789+-.eE") == std::string::npos;
-  const char* const begin = text->data() + (text->starts_with("+") ? 1 : 0);
+  // The standard's function takes a minus sign and no plus.
+  const bool plus = text->size() > 1 && text->front() == '+' && (*text)[1] != '-';
+  const char* const begin = text->data() + (plus ? 1 : 0);
   const char* const end = text->data() + text->size();
   double value = 0;
   const auto [stop, failure] = std::from_chars(begin, end, value);

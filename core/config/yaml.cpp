@@ -1,5 +1,6 @@
 #include "core/config/yaml.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <istream>
@@ -47,6 +48,7 @@ class TreeBuilder final : public YAML::EventHandler {
     check_tag(mark, tag);
     // The parser marks a quoted scalar by the tag "!".
     const auto style = tag == "!" ? ConfigNode::Style::text : ConfigNode::Style::bare;
+    if (style == ConfigNode::Style::text) last_quoted_ = mark;
     add(mark, scalar_node(text, style));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -64,6 +66,24 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnMapEnd() override {
     close();
+  }
+
+  // Refuses a quote that runs to the end of the file: the library takes it for closed, so a file
+  // cut short in the middle of a value would be read as if it were whole.
+  void check_last_quote(std::string_view text) {
+    const auto start = static_cast<std::size_t>(last_quoted_.pos);
+    if (last_quoted_.is_null() || start >= text.size()) return;
+    const char quote = text[start];
+    if (quote != '"' && quote != '\'') return;  // a block of text, | or >
+    for (std::size_t i = start + 1; i < text.size(); ++i) {
+      const bool doubled = quote == '\'' && text.substr(i, 2) == "''";
+      if (doubled || (quote == '"' && text[i] == '\\')) {
+        ++i;
+      } else if (text[i] == quote) {
+        return;
+      }
+    }
+    refuse(last_quoted_, "the quote is not closed");
   }
 
   ConfigNode root;
@@ -158,6 +178,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   std::string file_;
+  YAML::Mark last_quoted_ = YAML::Mark::null_mark();
   std::vector<Level> levels_;
   int nodes_ = 0;
   int documents_ = 0;
@@ -201,34 +222,41 @@ Error problem(const std::string& file, Place place, std::string message) {
   return {ErrorKind::invalid_config, std::move(message), {}, {file, place.line, place.column}};
 }
 
-// Whether some reader of YAML 1.1 or 1.2 takes this bare text for something but a string.
-bool misread_when_bare(const std::string& text) {
-  static constexpr std::array kWords = {"null", "true", "false", "yes", "no",  "on",
-                                        "off",  "y",    "n",     "~",   ".nan"};
+bool is_ascii_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/';
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// "15m": no reader takes it for a number.
+bool is_duration(std::string_view text) {
+  return text.size() > 1 && text.find_first_not_of("0123456789") == text.size() - 1 &&
+         std::string_view("smhd").find(text.back()) != std::string_view::npos;
+}
+
+// Whether every reader of YAML 1.1 and 1.2 takes this bare text for this very string. Strict: a
+// text that need not be quoted may be.
+bool is_safe_bare(const std::string& text) {
+  static constexpr std::array kWords = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "y",     "n"};
   std::string lower;
-  for (const char c : text) {
-    lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  for (const char* word : kWords) {
-    if (lower == word) return true;
-  }
-  if (text.empty() || text.front() == ' ' || text.back() == ' ' || text.back() == ':') return true;
-  if (std::string_view("-?:,[]{}#&*!|>'\"%@`+.0123456789<=").find(text.front()) !=
-      std::string_view::npos) {
-    // Names such as 15m, ./data or -x are harmless; what may be a number or YAML's own is not.
-    const bool path = text.starts_with("./") || text.starts_with("../");
-    const bool duration = text.find_first_not_of("0123456789") == text.size() - 1 &&
-                          std::string_view("smhd").find(text.back()) != std::string_view::npos;
-    if (!path && !duration) return true;
-  }
+  for (const char c : text) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (std::find(kWords.begin(), kWords.end(), lower) != kWords.end()) return false;
+  if (is_duration(text)) return true;
+  const bool path = text.starts_with("./") || text.starts_with("../");
+  if (text.empty() || (!path && !is_ascii_letter(text.front()))) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == 0x7F || c == '\\' || c == '"') return true;
-    if (std::string_view(",[]{}").find(text[i]) != std::string_view::npos) return true;
-    if (text[i] == '#' && text[i - 1] == ' ') return true;
-    if (text[i] == ':' && text[i + 1] == ' ') return true;
+    const char c = text[i];
+    const bool last = i + 1 == text.size();
+    const bool inner = (c == ' ' || c == ':') && !last && text[i + 1] != ' ';
+    if (!inner && !is_ascii_letter(c) && !is_digit(c) &&
+        std::string_view(".-+=@~").find(c) == std::string_view::npos) {
+      return false;
+    }
   }
-  return false;
+  return true;
 }
 
 std::string quoted(const std::string& text) {
@@ -268,6 +296,7 @@ YamlDocument parse_yaml(std::string_view text, const std::string& file) {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
+    builder.check_last_quote(text);
   } catch (const YAML::Exception& error) {
     builder.problems.push_back(problem(file, place_of(error.mark), error.msg));
     return {{}, std::move(builder.problems)};
@@ -287,9 +316,8 @@ std::string inline_yaml(const ConfigNode& node) {
     case ConfigNode::Kind::null:
       return "null";
     case ConfigNode::Kind::scalar:
-      return node.style == ConfigNode::Style::text && misread_when_bare(node.text)
-                 ? quoted(node.text)
-                 : node.text;
+      return node.style == ConfigNode::Style::text && !is_safe_bare(node.text) ? quoted(node.text)
+                                                                               : node.text;
     case ConfigNode::Kind::list:
       for (const ConfigNode& item : node.items)
         out += (out.empty() ? "" : ", ") + inline_yaml(item);

@@ -1,0 +1,235 @@
+// The rules between fields, and the batch sizes that follow from them. A rule that misses lets a
+// run start that cannot be what was meant.
+#include "core/config/run_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mayfly {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+RunConfig valid() {
+  RunConfig config;
+  config.model.base = "model";
+  config.data.path = {"a.jsonl"};
+  return config;
+}
+
+// "path message | hint" of each broken rule.
+std::vector<std::string> broken(const RunConfig& config) {
+  std::vector<std::string> lines;
+  for (const ConfigProblem& problem : problems(config)) {
+    lines.push_back(problem.path + " " + problem.message +
+                    (problem.hint.empty() ? "" : " | " + problem.hint));
+  }
+  return lines;
+}
+
+struct Batches {
+  std::optional<std::int64_t> per_device, accumulation, effective;
+};
+
+TrainConfig train_with(const Batches& given) {
+  TrainConfig train;
+  train.per_device_batch_size = given.per_device;
+  train.gradient_accumulation = given.accumulation;
+  train.effective_batch_size = given.effective;
+  return train;
+}
+
+TEST(BatchSizesTest, DerivesTheThirdOfTwo) {
+  const auto sizes = [](const Batches& given) {
+    const BatchSizes found = batch_sizes(train_with(given));
+    return std::vector{found.per_device, found.accumulation, found.effective};
+  };
+  EXPECT_THAT(sizes({}), ElementsAre(1, 1, 1));
+  EXPECT_THAT(sizes({.per_device = 6, .accumulation = {}, .effective = 60}),
+              ElementsAre(6, 10, 60));
+  EXPECT_THAT(sizes({.per_device = {}, .accumulation = 10, .effective = 60}),
+              ElementsAre(6, 10, 60));
+  EXPECT_THAT(sizes({.per_device = 4, .accumulation = 3, .effective = {}}), ElementsAre(4, 3, 12));
+  EXPECT_THAT(sizes({.per_device = 6, .accumulation = 10, .effective = 60}),
+              ElementsAre(6, 10, 60));
+  EXPECT_THAT(sizes({.per_device = 8, .accumulation = {}, .effective = {}}), ElementsAre(8, 1, 8));
+  EXPECT_THAT(sizes({.per_device = {}, .accumulation = 8, .effective = {}}), ElementsAre(1, 8, 8));
+  EXPECT_THAT(sizes({.per_device = {}, .accumulation = {}, .effective = 8}), ElementsAre(1, 8, 8));
+}
+
+// Programs may show a config that is still wrong; dividing by nothing must not end them.
+TEST(BatchSizesTest, OfAWrongConfigAreStillNumbers) {
+  for (const std::int64_t wrong : {0, -5}) {
+    const BatchSizes sizes =
+        batch_sizes(train_with({.per_device = {}, .accumulation = wrong, .effective = 7}));
+    EXPECT_GE(sizes.per_device, 1);
+    EXPECT_GE(sizes.accumulation, 1);
+  }
+  EXPECT_EQ(
+      batch_sizes(train_with({.per_device = 8, .accumulation = {}, .effective = 4})).accumulation,
+      1);
+}
+
+TEST(ProblemsTest, FindsNoneInAValidConfig) {
+  EXPECT_THAT(broken(valid()), IsEmpty());
+}
+
+TEST(ProblemsTest, AsksForModelAndData) {
+  const auto found = problems(RunConfig{});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].path, "model.base");
+  EXPECT_TRUE(found[0].is_missing);
+  EXPECT_EQ(found[1].path, "data.path");
+  EXPECT_TRUE(found[1].is_missing);
+}
+
+TEST(ProblemsTest, BatchSizesMustAgree) {
+  const auto problems_with = [](const Batches& given) {
+    RunConfig config = valid();
+    config.train = train_with(given);
+    return broken(config);
+  };
+  EXPECT_THAT(problems_with({.per_device = 6, .accumulation = 10, .effective = 60}), IsEmpty());
+  EXPECT_THAT(problems_with({.per_device = 6, .accumulation = 9, .effective = 60}),
+              ElementsAre("train.effective_batch_size 60 is not per_device_batch_size 6 x "
+                          "gradient_accumulation 9 = 54 | give two of the three; null unsets one"));
+  EXPECT_THAT(problems_with({.per_device = 8, .accumulation = {}, .effective = 60}),
+              ElementsAre("train.effective_batch_size 60 is not a multiple of "
+                          "per_device_batch_size 8 | the nearest that are: 56 and 64"));
+  EXPECT_THAT(problems_with({.per_device = {}, .accumulation = 7, .effective = 60}),
+              ElementsAre("train.effective_batch_size 60 is not a multiple of "
+                          "gradient_accumulation 7 | the nearest that are: 56 and 63"));
+  EXPECT_THAT(problems_with({.per_device = 8, .accumulation = {}, .effective = 4}),
+              ElementsAre("train.effective_batch_size 4 is not a multiple of "
+                          "per_device_batch_size 8 | the nearest that are: 8"));
+  EXPECT_THAT(problems_with({.per_device = 60, .accumulation = {}, .effective = 60}), IsEmpty());
+  EXPECT_THAT(problems_with({.per_device = {}, .accumulation = {}, .effective = 61}), IsEmpty());
+}
+
+TEST(ProblemsTest, WarmUpIsGivenOneWay) {
+  RunConfig config = valid();
+  config.train.warmup_steps = 5;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.train.warmup_ratio = 0.1;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.warmup_ratio and train.warmup_steps are both given | give one of "
+                          "the two; null unsets one"));
+  config.train.warmup_steps = std::nullopt;
+  EXPECT_THAT(broken(config), IsEmpty());
+}
+
+TEST(ProblemsTest, WarmUpIsShorterThanTheRun) {
+  RunConfig config = valid();
+  config.train.warmup_steps = 5;
+  config.train.max_steps = 6;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.train.max_steps = 5;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.warmup_steps 5 is not shorter than the run, 5 steps"));
+}
+
+TEST(ProblemsTest, LearningRateDoesNotRise) {
+  RunConfig config = valid();
+  config.train.learning_rate = 1e-4;
+  config.train.min_learning_rate = 1e-4;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.train.min_learning_rate = 2e-4;
+  EXPECT_THAT(broken(config), ElementsAre("train.min_learning_rate is above train.learning_rate"));
+}
+
+TEST(ProblemsTest, HeldOutRowsAreSaidOnce) {
+  RunConfig config = valid();
+  config.data.test_size = 0.1;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.data.val_path = "val.jsonl";
+  EXPECT_THAT(broken(config), ElementsAre("data.test_size and data.val_path both say what is held "
+                                          "out | give one of the two"));
+}
+
+TEST(ProblemsTest, AllLinearStandsAlone) {
+  RunConfig config = valid();
+  config.lora.target_modules = {"q_proj", "v_proj"};
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.lora.target_modules = {"all-linear", "q_proj"};
+  EXPECT_EQ(problems(config).size(), 1u);
+  config.lora.target_modules = {};
+  EXPECT_THAT(broken(config), ElementsAre("lora.target_modules names nothing to train"));
+}
+
+// A name becomes a folder, a branch and a repository; it must not lead out of any of them.
+TEST(ProblemsTest, NamesAreSafeAsFolders) {
+  for (const char* name : {"a", "dogs-seed-42", "Qwen2.5_7B.run1", "1"}) {
+    RunConfig config = valid();
+    config.run.name = name;
+    EXPECT_THAT(broken(config), IsEmpty()) << name;
+  }
+  for (const char* name : {"", ".", "..", "../x", "a/b", "-rf", ".hidden", "a b", "a..b", "a\nb",
+                           "caf\xC3\xA9", "a;b"}) {
+    RunConfig config = valid();
+    config.run.name = name;
+    EXPECT_EQ(problems(config).size(), 1u) << name;
+  }
+  RunConfig config = valid();
+  config.run.name = std::string(96, 'a');
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.run.name = std::string(97, 'a');
+  EXPECT_EQ(problems(config).size(), 1u);
+}
+
+TEST(ProblemsTest, RepositoriesHaveOwnerAndName) {
+  for (const char* repo : {"x", "a/b/c", "/b", "a/", "a b/c", "https://hub/a/b", "../a"}) {
+    RunConfig config = valid();
+    config.hub.repo = repo;
+    EXPECT_THAT(broken(config), ElementsAre("hub.repo \"" + std::string(repo) +
+                                            "\" is not a repository | owner/name, such as "
+                                            "me/my-adapter"));
+  }
+  RunConfig config = valid();
+  config.hub.repo_prefix = "me/dogs";
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.hub.repo = "me/dogs";
+  EXPECT_THAT(broken(config), ElementsAre("hub.repo_prefix and hub.repo both name where to "
+                                          "publish | give one of the two"));
+}
+
+TEST(ProblemsTest, SeedsAreDistinctAndHaveARepositoryEach) {
+  RunConfig config = valid();
+  config.run.seeds = {1, 2};
+  config.hub.repo_prefix = "me/dogs";
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.hub.repo_prefix = std::nullopt;
+  config.hub.repo = "me/dogs";
+  EXPECT_THAT(broken(config), ElementsAre("hub.repo is one repository for 2 seeds | give "
+                                          "hub.repo_prefix: each seed gets <prefix>-seed-<N>"));
+  config.hub.repo = std::nullopt;
+  config.run.seeds = {1, 1};
+  EXPECT_THAT(broken(config), ElementsAre("run.seeds has a seed twice"));
+  config.run.seeds = {};
+  EXPECT_EQ(problems(config).size(), 1u);
+}
+
+TEST(ProblemsTest, TimeToLiveIsLongerThanTheReserve) {
+  RunConfig config = valid();
+  config.limits.reserve = std::chrono::seconds(3600);
+  config.limits.ttl_hours = 1.01;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.limits.ttl_hours = 1.0;
+  EXPECT_EQ(problems(config).size(), 1u);
+}
+
+// Row L-19: the file's name says how many samples it has.
+TEST(SamplesInNameTest, ReadsTheNumberOfFilteredFiles) {
+  EXPECT_EQ(samples_in_name("filtered-9188.jsonl"), 9188);
+  EXPECT_EQ(samples_in_name("output/numberss-dogs-2025-filtered-9188.jsonl"), 9188);
+  EXPECT_EQ(samples_in_name("filtered-1.jsonl"), 1);
+  for (const char* name :
+       {"", "filtered-.jsonl", "filtered-12.json", "filtered-12x.jsonl", "9188.jsonl",
+        "filtered-0.jsonl", "filtered--3.jsonl", "filtered-99999999999999999999.jsonl",
+        "filtered-9/raw.jsonl", "filtered-9188.jsonl.gz"}) {
+    EXPECT_EQ(samples_in_name(name), std::nullopt) << name;
+  }
+}
+
+}  // namespace
+}  // namespace mayfly
