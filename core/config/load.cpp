@@ -1,6 +1,7 @@
 #include "core/config/load.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <optional>
 #include <set>
@@ -67,11 +68,15 @@ void add_well_known(const Environment& environment, Layers& layers) {
   }
 }
 
+// Names that the programs give each other and that read like keys of the section `instance`.
+constexpr std::array kOwnVariables = {"MAYFLY_INSTANCE_ID", "MAYFLY_INSTANCE_DIR"};
+
 // "limits.spend_limit" for "MAYFLY_LIMITS_SPEND_LIMIT"; "" if the name is none of the schema's:
 // other variables with this prefix belong to the programs themselves.
 std::string path_of_variable(const std::string& name) {
   static constexpr std::string_view kPrefix = "MAYFLY_";
   if (!name.starts_with(kPrefix)) return {};
+  if (std::find(kOwnVariables.begin(), kOwnVariables.end(), name) != kOwnVariables.end()) return {};
   std::string rest = name.substr(kPrefix.size());
   for (char& c : rest) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   for (const SectionInfo& section : all_sections()) {

@@ -225,7 +225,10 @@ TEST_F(LoadTest, ReadsTheEnvironmentByTheNamesOfFields) {
   inputs_.environment["MAYFLY_LORA_TARGET_MODULES"] = "[q_proj, v_proj]";
   inputs_.environment["MAYFLY_DATA_PATH"] = "${literal}.jsonl";
   inputs_.environment["MAYFLY_TRAIN_EPOCHS"] = "";
-  inputs_.environment["MAYFLY_STATE_DIR"] = "/elsewhere";  // the programs' own, no field
+  // The programs' own, no fields:
+  inputs_.environment["MAYFLY_STATE_DIR"] = "/elsewhere";
+  inputs_.environment["MAYFLY_INSTANCE_ID"] = "i-1";
+  inputs_.environment["MAYFLY_INSTANCE_DIR"] = "/elsewhere";
   const LoadedConfig loaded = load("");
   EXPECT_THAT(messages(loaded), IsEmpty());
   EXPECT_EQ(loaded.config.limits.spend_limit.micros, 2'500'000);
