@@ -67,6 +67,7 @@ jinja_patch(value.cpp [[indented += indent;]]
 jinja_patch(value.cpp [[indent = static_cast<int>(val_indent->as_int());]]
   [[mayfly::template_budget::spend_bytes(1000 * std::clamp<int64_t>(val_indent->as_int(), 0, 1 << 30));
         indent = static_cast<int>(val_indent->as_int());]])
+file(MAKE_DIRECTORY ${jinja_shim}/jinja)
 foreach(file ${jinja_files})
   if(file IN_LIST jinja_patched)
     file(WRITE ${jinja_shim}/patched.tmp "${jinja_text_${file}}")
