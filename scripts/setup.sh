@@ -40,7 +40,7 @@ packages() {
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; } ||
       fail "packages are missing, and there is neither root nor sudo to install them" \
-        "have an administrator run: apt-get install --no-install-recommends ${missing[*]}"
+        "have an administrator run: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     as_root=(sudo)
     sudo -v
   fi
