@@ -4,7 +4,7 @@
 The reference mask needs {% generation %} markers in the template, which the model's own has not: it is made with the
 same template with markers put in.  Ours is found without them, from the model's own template.
 """
-import common
+import material
 
 import json
 import os
@@ -44,7 +44,7 @@ def compare(name, folder, marked_template, files):
     marked = marked_template(template)
     differences = 0
     for path in files:
-        ours = common.probe("chat", folder, path)
+        ours = material.probe("chat", folder, path)
         with open(path, encoding="utf-8") as f:
             conversations = [json.loads(line)["messages"] for line in f]
         assert len(ours) == len(conversations)
@@ -73,13 +73,13 @@ def show(tokenizer, theirs, mine):
 
 
 def main():
-    smollm2 = common.need_smollm2()
-    with common.scratch() as folder:
-        files = [common.unpack("gsm8k/train.messages.jsonl.xz", folder, "gsm8k-train.jsonl"),
-                 common.unpack("gsm8k/test.messages.jsonl.xz", folder, "gsm8k-test.jsonl"),
-                 common.unpack("oasst/messages.jsonl.xz", folder, "oasst.jsonl")]
+    smollm2 = material.need_smollm2()
+    with material.scratch() as folder:
+        files = [material.unpack("gsm8k/train.messages.jsonl.xz", folder, "gsm8k-train.jsonl"),
+                 material.unpack("gsm8k/test.messages.jsonl.xz", folder, "gsm8k-test.jsonl"),
+                 material.unpack("oasst/messages.jsonl.xz", folder, "oasst.jsonl")]
         differences = compare("smollm2", smollm2, lambda template: MARKED_SMOLLM2, files)
-        differences += compare("qwen3", common.unpack_qwen3(folder), marked_qwen3, files[1:])
+        differences += compare("qwen3", material.unpack_qwen3(folder), marked_qwen3, files[1:])
     sys.exit(1 if differences else 0)
 
 

@@ -4,7 +4,7 @@
 For SmolLM2, Qwen3 and variants of SmolLM2's file that turn on what other families use: Llama 3's pattern with
 ignore_merges, every behaviour of Split, merges as pairs, added tokens of every kind.  Seeds are fixed.
 """
-import common
+import material
 
 import copy
 import json
@@ -62,8 +62,8 @@ def variants(base):
 def compare(name, folder, count):
     reference = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     special = sorted(t.content for t in reference.get_added_tokens_decoder().values())
-    strings = common.hard_strings(special, count, seed=f"{name} 1")
-    ours = common.probe("encode", folder, text="".join(json.dumps(s) + "\n" for s in strings).encode())
+    strings = material.hard_strings(special, count, seed=f"{name} 1")
+    ours = material.probe("encode", folder, text="".join(json.dumps(s) + "\n" for s in strings).encode())
     assert len(ours) == len(strings)
     differ = []
     for string, mine in zip(strings, ours):
@@ -86,10 +86,10 @@ def ascending(ends, string):
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-    smollm2 = common.need_smollm2()
+    smollm2 = material.need_smollm2()
     differences = compare("smollm2", smollm2, count)
-    with common.scratch() as folder:
-        differences += compare("qwen3", common.unpack_qwen3(folder), count)
+    with material.scratch() as folder:
+        differences += compare("qwen3", material.unpack_qwen3(folder), count)
         with open(os.path.join(smollm2, "tokenizer.json")) as f:
             base = json.load(f)
         for name, spec in variants(base):

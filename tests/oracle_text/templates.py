@@ -5,7 +5,7 @@ TRL carries the templates of the families people train, and beside many of them 
 Where a copy renders the same text, its mask must be the one we find without markers.  Where both refuse a
 conversation, that is agreement.
 """
-import common
+import material
 
 import datetime
 import glob
@@ -89,7 +89,7 @@ def compare(name, template, marked, folder, base):
     path = os.path.join(folder, "data.jsonl")
     with open(path, "w") as f:
         f.writelines(json.dumps({"messages": c}) + "\n" for c in CONVERSATIONS)
-    ours = common.probe("chat", folder, path)
+    ours = material.probe("chat", folder, path)
     count = {"same": 0, "refused": 0, "masks": 0}
     faults = []
     for messages, mine in zip(CONVERSATIONS, ours):
@@ -127,11 +127,11 @@ def agree(mine, theirs):
 
 
 def main():
-    smollm2 = common.need_smollm2()
+    smollm2 = material.need_smollm2()
     try:
         import trl
     except ImportError:
-        common.skip("trl is not installed")
+        material.skip("trl is not installed")
     templates = os.path.join(os.path.dirname(trl.__file__), "chat_templates")
     with open(os.path.join(smollm2, "tokenizer.json")) as f:
         base = json.load(f)
@@ -147,7 +147,7 @@ def main():
         if os.path.exists(path.replace(".jinja", "_training.jinja")):
             with open(path.replace(".jinja", "_training.jinja")) as f:
                 marked = f.read()
-        with common.scratch() as folder:
+        with material.scratch() as folder:
             faults += compare(name, template, marked, folder, base)
     sys.exit(1 if faults else 0)
 
