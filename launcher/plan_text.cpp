@@ -38,6 +38,7 @@ std::string minutes(double value) {
 
 std::string parameters(std::int64_t count) {
   if (count >= 1'000'000'000) return number("%.2f B", static_cast<double>(count) / 1e9);
+  if (count < 1'000'000) return number("%.0f k", static_cast<double>(count) / 1e3);
   return number("%.1f M", static_cast<double>(count) / 1e6);
 }
 

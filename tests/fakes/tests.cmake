@@ -3,3 +3,7 @@ mayfly_program(fake_trainer ${CMAKE_SOURCE_DIR}/tests/fakes/fake_trainer.cpp may
 if(TARGET agent_tests)
   add_dependencies(agent_tests agent fake_trainer)
 endif()
+
+add_library(tiny_model STATIC ${CMAKE_SOURCE_DIR}/tests/fakes/tiny_model.cpp)
+target_link_libraries(tiny_model PUBLIC mayfly_text PRIVATE mayfly_warnings)
+target_link_libraries(launcher_tests PRIVATE tiny_model)
