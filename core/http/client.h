@@ -19,6 +19,9 @@ struct HttpHeader {
   std::string name, value;
 };
 
+// Header names do not know case.
+bool same_header_name(std::string_view a, std::string_view b);
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
@@ -37,6 +40,7 @@ struct HttpRequest {
   // Fewer than 1 KB/s for this long is a stall. 0: only total_timeout.
   std::chrono::seconds stall_timeout{30};
   std::int64_t max_body_bytes = 64 << 20;  // of an answer kept in memory
+  std::int64_t max_file_bytes = -1;        // of `to_file` when done; -1: no limit
 };
 
 struct HttpResponse {
@@ -49,8 +53,10 @@ struct HttpResponse {
   std::string_view header(std::string_view name) const;
 };
 
-// Errors: unreachable (nothing can have happened), outcome_unknown (the request was sent and the
-// answer was lost), corrupt (body shorter than announced), no_space.
+// Errors: unreachable (nothing can have happened: not sent, or a GET or HEAD), outcome_unknown
+// (sent, and the answer was lost), corrupt (the answer to a GET is shorter than announced, or over
+// a size limit), refused (the certificate is not trusted, a redirect leads where we do not follow),
+// no_space, usage (not an http or https address).
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
