@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base64.h"
+#include "core/hub_names.h"
 #include "core/json.h"
 #include "core/sha256.h"
-#include "core/store/hub_names.h"
 #include "localhub/object_store.h"
 
 namespace mayfly::localhub {

@@ -5,17 +5,22 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/http/client.h"
-#include "core/http/url.h"
 #include "core/json.h"
+#include "core/url.h"
 
 namespace mayfly::localhub {
 
 namespace {
 
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
+    return std::tolower(x) == std::tolower(y);
+  });
+}
+
 std::string_view find_header(const std::vector<Header>& headers, std::string_view name) {
   for (const Header& header : headers) {
-    if (same_header_name(header.name, name)) return header.value;
+    if (same_name(header.name, name)) return header.value;
   }
   return "";
 }

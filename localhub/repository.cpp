@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
-#include "core/http/url.h"
 #include "core/json.h"
+#include "core/url.h"
 #include "localhub/upload_mode.h"
 
 namespace mayfly::localhub {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/hub_names.h"
 #include "core/result.h"
-#include "core/store/hub_names.h"
 #include "localhub/commit.h"
 #include "localhub/object_store.h"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base64.h"
-#include "core/http/url.h"
+#include "core/url.h"
 #include "localhub/api.h"
 
 namespace mayfly::localhub {

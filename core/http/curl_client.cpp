@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/http/url.h"
+#include "core/url.h"
 #include "version.h"
 
 namespace mayfly {

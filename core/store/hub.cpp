@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
-#include "core/http/url.h"
 #include "core/json.h"
 #include "core/store/hub_upload.h"
+#include "core/url.h"
 
 namespace mayfly {
 

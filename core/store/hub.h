@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/store/hub_names.h"
+#include "core/hub_names.h"
 #include "core/store/hub_session.h"
 #include "core/store/store.h"
 

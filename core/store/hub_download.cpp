@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "core/atomic_file.h"
-#include "core/http/url.h"
 #include "core/sha256.h"
 #include "core/store/hub.h"
+#include "core/url.h"
 
 namespace mayfly {
 

@@ -9,9 +9,9 @@
 
 #include "core/atomic_file.h"
 #include "core/base64.h"
-#include "core/http/url.h"
 #include "core/json.h"
 #include "core/sha256.h"
+#include "core/url.h"
 
 namespace mayfly {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/hub_names.h"
 #include "core/result.h"
-#include "core/store/hub_names.h"
 #include "core/store/hub_session.h"
 #include "core/store/store.h"
 

@@ -1,10 +1,10 @@
-#include "core/store/hub_names.h"
+#include "core/hub_names.h"
 
 #include <algorithm>
 #include <cctype>
 #include <vector>
 
-#include "core/http/url.h"
+#include "core/url.h"
 
 namespace mayfly {
 

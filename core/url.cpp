@@ -1,4 +1,4 @@
-#include "core/http/url.h"
+#include "core/url.h"
 
 #include <cctype>
 
