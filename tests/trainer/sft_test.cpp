@@ -1,0 +1,322 @@
+// Whole runs of the real program on a model of two layers: what comes out, and what is left when it
+// is killed, stopped, or runs out of room at any moment. A run that was disturbed must end with the
+// same bytes as one that was not: that is what makes cheap, unreliable machines usable.
+#include "trainer/sft.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/json.h"
+#include "core/run/event.h"
+#include "tests/trainer/test_folder.h"
+#include "tests/trainer/tiny_model.h"
+#include "tests/trainer/train_process.h"
+#include "trainer/checkpoint.h"
+
+namespace mayfly {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Three epochs of 12 steps, the last of each smaller; dropout and shuffling, so that the random
+// numbers matter; checkpoints that are not at epoch ends.
+constexpr const char* kConfig = R"(
+model: {base: model}
+run: {name: tiny}
+data: {path: [train.jsonl], val_path: val.jsonl, cutoff_len: 192}
+lora: {r: 4, alpha: 8, dropout: 0.1}
+train:
+  {epochs: 3, per_device_batch_size: 1, gradient_accumulation: 2, learning_rate: 1e-2, threads: 1,
+   warmup_steps: 3, save_steps: 5, eval_steps: 9, logging_steps: 4, bf16: false}
+)";
+
+class SftTest : public TestFolder {
+ protected:
+  SftTest() : run_{folder_ / "outputs" / "tiny"} {
+    write_tiny_model(folder_ / "model");
+    EXPECT_TRUE(write_file(folder_ / "train.jsonl", tiny_conversations(23)));
+    EXPECT_TRUE(write_file(folder_ / "val.jsonl", tiny_conversations(5)));
+    EXPECT_TRUE(write_file(folder_ / "run.yaml", kConfig));
+  }
+
+  std::vector<std::string> arguments(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"sft", "-c", "run.yaml"});
+    return more;
+  }
+  int train(std::vector<std::string> more = {}) {
+    TrainProcess process(folder_, arguments(std::move(more)));
+    const int code = process.wait();
+    out_ = process.out();
+    err_ = process.err();
+    return code;
+  }
+
+  std::vector<Event> events() const {
+    std::vector<Event> found;
+    const Result<std::string> text = read_file(run_.events());
+    if (!text) return found;
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);) {
+      const auto event = parse_event(line);
+      if (event && *event) found.push_back(**event);
+    }
+    return found;
+  }
+  template <class T>
+  std::vector<T> events_of() const {
+    std::vector<T> found;
+    for (const Event& event : events()) {
+      if (const T* body = std::get_if<T>(&event.body)) found.push_back(*body);
+    }
+    return found;
+  }
+  bool has_step(std::int64_t step) const {
+    const auto steps = events_of<StepEvent>();
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const StepEvent& event) { return event.step >= step; });
+  }
+  std::string adapter_bytes() const {
+    const Result<std::string> bytes = read_file(run_.adapter() / "adapter_model.safetensors");
+    EXPECT_TRUE(bytes);
+    return bytes ? *bytes : "";
+  }
+
+  const RunDirectory run_;
+  std::string out_, err_;
+};
+
+TEST_F(SftTest, TrainsAndLeavesEverythingInItsPlace) {
+  ASSERT_EQ(train(), 0) << err_;
+  EXPECT_EQ(out_, run_.adapter().string() + "\n");
+  for (const char* name : {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "README.md"}) {
+    EXPECT_TRUE(fs::exists(run_.adapter() / name)) << name;
+  }
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{35, 36}));
+  EXPECT_TRUE(read_checkpoint(run_.checkpoint(36)));
+
+  const std::vector<Event> all = events();
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].seq, static_cast<int>(i));
+  EXPECT_TRUE(std::holds_alternative<StartedEvent>(all.front().body));
+  const auto& finished = std::get<FinishedEvent>(all.back().body);
+  EXPECT_EQ(finished.steps, 36);
+  EXPECT_FALSE(finished.stopped);
+  EXPECT_EQ(finished.path, "adapter");
+
+  const auto steps = events_of<StepEvent>();
+  ASSERT_EQ(steps.size(), 36U);
+  EXPECT_EQ(steps[0].learning_rate, 0.0);  // warm-up begins at nothing
+  EXPECT_NEAR(steps[3].learning_rate, 1e-2, 1e-12);
+  EXPECT_EQ(steps[11].epoch, 1.0);
+  EXPECT_LT(steps[35].loss, 0.8 * steps[0].loss);
+
+  std::vector<std::pair<std::int64_t, std::int64_t>> saved;
+  for (const auto& event : events_of<CheckpointEvent>()) {
+    saved.emplace_back(event.step, event.whole_epoch.value_or(0));
+  }
+  EXPECT_EQ(saved, (std::vector<std::pair<std::int64_t, std::int64_t>>{{5, 0},
+                                                                       {10, 0},
+                                                                       {12, 1},
+                                                                       {15, 0},
+                                                                       {20, 0},
+                                                                       {24, 2},
+                                                                       {25, 0},
+                                                                       {30, 0},
+                                                                       {35, 0},
+                                                                       {36, 3}}));
+  std::vector<std::int64_t> evaluated;
+  for (const auto& event : events_of<EvaluatedEvent>()) evaluated.push_back(event.step);
+  EXPECT_EQ(evaluated, (std::vector<std::int64_t>{0, 9, 18, 27, 36}));
+  EXPECT_LT(events_of<EvaluatedEvent>().back().loss, events_of<EvaluatedEvent>().front().loss);
+
+  const std::string card = *read_file(run_.adapter() / "README.md");
+  EXPECT_NE(card.find("| 3 | 36 |"), std::string::npos);
+  EXPECT_NE(card.find("before training"), std::string::npos);
+}
+
+TEST_F(SftTest, EndsWithTheSameBytesHoweverOftenItIsKilled) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  std::map<std::int64_t, std::pair<double, double>> losses;
+  for (const auto& step : events_of<StepEvent>()) losses[step.step] = {step.loss, step.grad_norm};
+  std::map<std::int64_t, double> held_out;
+  for (const auto& event : events_of<EvaluatedEvent>()) held_out[event.step] = event.loss;
+  fs::remove_all(run_.root);
+
+  std::mt19937 random(20);
+  int kills = 0;
+  for (bool done = false; !done;) {
+    TrainProcess process(folder_, arguments());
+    const std::size_t before = events().size();
+    // Somewhere in the next dozen events: in loading, a step, an evaluation, a checkpoint.
+    const std::size_t target = before + 2 + random() % 12;
+    done = !process.wait_until([&] { return events().size() >= target; }) || kills == 20;
+    if (done) {
+      ASSERT_EQ(process.wait(), 0) << process.err();
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    process.signal(SIGKILL);
+    const int code = process.wait();
+    if (code == 0) break;  // it was faster
+    ASSERT_EQ(code, -SIGKILL);
+    ++kills;
+  }
+  EXPECT_GE(kills, 8);
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+  std::set<std::int64_t> seen;
+  for (const auto& step : events_of<StepEvent>()) {
+    EXPECT_EQ(losses[step.step], std::pair(step.loss, step.grad_norm)) << "step " << step.step;
+    seen.insert(step.step);
+  }
+  EXPECT_EQ(seen.size(), losses.size());
+  std::map<std::int64_t, double> held_out_again;
+  for (const auto& event : events_of<EvaluatedEvent>()) held_out_again[event.step] = event.loss;
+  EXPECT_EQ(held_out_again, held_out);
+  const std::vector<Event> all = events();
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].seq, static_cast<int>(i));
+}
+
+TEST_F(SftTest, StopsSavedWhenAskedAndGoesOnToTheSameEnd) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  fs::remove_all(run_.root);
+  {
+    TrainProcess process(folder_, arguments());
+    ASSERT_TRUE(process.wait_until([&] { return has_step(7); }));
+    process.signal(SIGTERM);
+    ASSERT_EQ(process.wait(), 0) << process.err();
+  }
+  const auto finished = events_of<FinishedEvent>();
+  ASSERT_EQ(finished.size(), 1U);
+  EXPECT_TRUE(finished[0].stopped);
+  EXPECT_EQ(finished[0].path, "");
+  EXPECT_EQ(events_of<StepEvent>().back().step, finished[0].steps);
+  EXPECT_EQ(checkpoint_steps(run_).back(), finished[0].steps);
+  EXPECT_FALSE(fs::exists(run_.adapter()));
+  ASSERT_EQ(train(), 0) << err_;
+  EXPECT_EQ(events_of<StartedEvent>().back().resumed_from_step, finished[0].steps);
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
+TEST_F(SftTest, SavesWhenAskedAndGoesOn) {
+  TrainProcess process(folder_, arguments({"--epochs", "300", "--set", "train.save_steps=null"}));
+  ASSERT_TRUE(process.wait_until([&] { return has_step(14); }));
+  const std::size_t before = events_of<CheckpointEvent>().size();
+  process.signal(SIGUSR1);
+  ASSERT_TRUE(process.wait_until([&] {
+    const auto saved = events_of<CheckpointEvent>();
+    return std::any_of(saved.begin() + static_cast<std::ptrdiff_t>(before), saved.end(),
+                       [](const CheckpointEvent& event) { return !event.whole_epoch; });
+  }));
+  const std::int64_t step = events_of<StepEvent>().back().step;
+  EXPECT_TRUE(process.wait_until([&] { return has_step(step + 2); }));
+}
+
+TEST_F(SftTest, ASecondSignalEndsItAtOnce) {
+  TrainProcess process(folder_, arguments({"--epochs", "300"}));
+  ASSERT_TRUE(process.wait_until([&] { return has_step(3); }));
+  // Both wait while it stands still, so both are delivered before it computes anything more.
+  process.signal(SIGSTOP);
+  process.signal(SIGTERM);
+  process.signal(SIGINT);
+  process.signal(SIGCONT);
+  const int code = process.wait();
+  EXPECT_TRUE(code == 143 || code == 130) << code;
+  EXPECT_TRUE(events_of<FinishedEvent>().empty());
+}
+
+TEST_F(SftTest, StartsAnewWhereTheNewestCheckpointIsDamaged) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  const fs::path newest = run_.checkpoint(36) / "optimizer.safetensors";
+  std::string bytes = *read_file(newest);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  ASSERT_TRUE(write_file(newest, bytes));
+  ASSERT_EQ(train(), 0) << err_;
+  EXPECT_EQ(events_of<StartedEvent>().back().resumed_from_step, 35);
+  EXPECT_EQ(events_of<WarningEvent>().back().code, "damaged_checkpoint");
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
+TEST_F(SftTest, RefusesToGoOnAsAnotherRun) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string before = adapter_bytes();
+  EXPECT_EQ(train({"--learning-rate", "1e-3"}), 2);
+  EXPECT_NE(err_.find("learning rate differ"), std::string::npos) << err_;
+  ASSERT_TRUE(write_file(folder_ / "train.jsonl", tiny_conversations(24)));
+  EXPECT_EQ(train(), 2);
+  EXPECT_NE(err_.find("data differ"), std::string::npos) << err_;
+  EXPECT_EQ(adapter_bytes(), before);
+}
+
+TEST_F(SftTest, FindsAFullDiskBeforeTheFirstStep) {
+  const auto small_files = [] {
+    const rlimit limit{8000, 8000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  };
+  // Once with nothing there, once going on with room that has become too small.
+  {
+    TrainProcess process(folder_, arguments(), small_files);
+    EXPECT_EQ(process.wait(), 10);
+    EXPECT_NE(process.err().find("hint: free some disk space"), std::string::npos);
+  }
+  EXPECT_EQ(events_of<FailedEvent>().back().kind, "no_space");
+  EXPECT_TRUE(events_of<StepEvent>().empty());
+  EXPECT_TRUE(checkpoint_steps(run_).empty());
+}
+
+TEST_F(SftTest, ALossThatIsNoNumberEndsItAndKeepsWhatWasGood) {
+  EXPECT_EQ(train({"--learning-rate", "10", "--set", "train.max_grad_norm=0", "--set",
+                   "train.weight_decay=10", "--epochs", "40", "--lr-scheduler", "constant", "--set",
+                   "train.warmup_steps=null"}),
+            11)
+      << err_;
+  EXPECT_EQ(events_of<FailedEvent>().back().kind, "diverged");
+  for (const std::int64_t step : checkpoint_steps(run_)) {
+    const Result<Checkpoint> checkpoint = read_checkpoint(run_.checkpoint(step));
+    ASSERT_TRUE(checkpoint);
+    for (const StoredTensor& tensor : checkpoint->adapter.tensors()) {
+      const auto* const values = reinterpret_cast<const float*>(tensor.bytes.data());
+      for (std::size_t i = 0; i < tensor.bytes.size() / sizeof(float); ++i) {
+        ASSERT_TRUE(std::isfinite(values[i])) << tensor.name << " of step " << step;
+      }
+    }
+  }
+}
+
+TEST_F(SftTest, TrainsAFractionOfAnEpochOrSoManySteps) {
+  ASSERT_EQ(train({"--epochs", "0.5"}), 0) << err_;
+  EXPECT_EQ(events_of<FinishedEvent>().back().steps, 6);
+  ASSERT_EQ(train({"--max-steps", "13", "--run-name", "other"}), 0) << err_;
+  EXPECT_TRUE(fs::exists(folder_ / "outputs/other/checkpoints/checkpoint-13"));
+}
+
+TEST_F(SftTest, StartsFromAGivenAdapterAndCountsItsOwnRuns) {
+  ASSERT_EQ(train({"--epochs", "1"}), 0) << err_;
+  const double first = events_of<StepEvent>().front().loss;
+  ASSERT_EQ(train({"--set", "lora.init_from=outputs/tiny/adapter", "--set", "run.name=null",
+                   "--epochs", "1", "--json"}),
+            0)
+      << err_;
+  const auto answer = parse_json(out_, "stdout");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->at("run"), "model-train-full-run1");
+  std::istringstream lines(*read_file(folder_ / "outputs/model-train-full-run1/events.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = parse_event(line);
+    if (const auto* step = std::get_if<StepEvent>(&(*event)->body)) {
+      EXPECT_LT(step->loss, 0.9 * first);
+      break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mayfly
