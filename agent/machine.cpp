@@ -58,6 +58,7 @@ Machine::Machine(MachineParts parts)
     remembered_.status_sent_at = age_->age();
   }
   trainer_.adopt();
+  look_at_instance();  // it may be on its end already
   if (parts_.store) uploads_.emplace(*parts_.store);
 }
 

@@ -498,11 +498,19 @@ class Decision {
         state_.next_look_at = seen_.age;
       }
     }
-    if (seen_.instance) {
+    if (seen_.instance && is_ending(state_.stage)) {
       const bool unlisted =
           !*seen_.instance && seen_.instance->error().kind == ErrorKind::not_found;
       state_.gone = unlisted || (*seen_.instance && **seen_.instance == InstanceState::gone);
+    } else if (seen_.instance && *seen_.instance && is_over(**seen_.instance)) {
+      // Asked by somebody else, or by an earlier life whose memory was lost with a full disk.
+      stop(StopReason::asked, "the provider is ending this instance");
+      destroy();
     }
+  }
+
+  static bool is_over(InstanceState state) {
+    return state == InstanceState::terminating || state == InstanceState::gone;
   }
 
   void ask_destroy() {
@@ -520,17 +528,16 @@ class Decision {
       state_.next_destroy_at = seen_.age;
       return;
     }
-    if (seen_.age < state_.next_look_at) return;
-    state_.next_look_at = seen_.age + kLookEvery;
-    actions_.push_back(Action{ActionKind::look_at_instance});
-    // An accepted call can be lost on the provider's side: one that still runs is asked again.
-    const bool still_runs = seen_.instance && *seen_.instance &&
-                            **seen_.instance != InstanceState::terminating &&
-                            **seen_.instance != InstanceState::gone;
+    // An accepted call can be lost on the provider's side: an instance that runs is asked again.
+    const bool still_runs = seen_.instance && *seen_.instance && !is_over(**seen_.instance);
     if (still_runs && seen_.age >= state_.next_destroy_at) {
       enter(Stage::destroying);
       state_.next_destroy_at = seen_.age;
+      return;
     }
+    if (seen_.age < state_.next_look_at) return;
+    state_.next_look_at = seen_.age + kLookEvery;
+    actions_.push_back(Action{ActionKind::look_at_instance});
   }
 
   const AgentPolicy& policy_;
@@ -559,34 +566,6 @@ std::string_view stage_name(Stage stage) {
       return "destroying";
     case Stage::confirming:
       return "confirming";
-  }
-  return "";
-}
-
-std::string action_text(const Action& action) {
-  switch (action.kind) {
-    case ActionKind::start_fetch:
-      return "start_fetch";
-    case ActionKind::start_trainer:
-      return "start_trainer";
-    case ActionKind::signal_trainer:
-      return "signal_trainer " + std::to_string(action.signal);
-    case ActionKind::send_upload:
-      return "send_upload " + action.label;
-    case ActionKind::release_checkpoint:
-      return "release_checkpoint " + action.folder;
-    case ActionKind::send_logs:
-      return "send_logs";
-    case ActionKind::send_status:
-      return "send_status";
-    case ActionKind::close_request:
-      return "close_request " + action.request->file;
-    case ActionKind::ask_destroy:
-      return "ask_destroy";
-    case ActionKind::look_at_instance:
-      return "look_at_instance";
-    case ActionKind::write_receipt:
-      return "write_receipt";
   }
   return "";
 }

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/action.h"
 #include "agent/limits.h"
 #include "core/provider/provider.h"
 #include "core/result.h"
@@ -153,29 +154,6 @@ struct Observation {
   std::optional<DestroyAnswer> destroy;
   std::optional<Result<InstanceState>> instance;  // error not_found: it is not listed any more
 };
-
-enum class ActionKind {
-  start_fetch,
-  start_trainer,
-  signal_trainer,      // signal
-  send_upload,         // label, folder
-  release_checkpoint,  // folder: the trainer may delete it when it needs room
-  send_logs,           // the run's logs and its status
-  send_status,         // its status alone
-  close_request,       // request
-  ask_destroy,
-  look_at_instance,
-  write_receipt,
-};
-struct Action {
-  ActionKind kind;
-  int signal = 0;
-  std::string label = {};
-  std::string folder = {};
-  std::optional<Request> request = {};
-};
-// "start_trainer", "send_upload checkpoint-epoch-2": for the journal.
-std::string action_text(const Action& action);
 
 struct Step {
   AgentState state;
