@@ -167,7 +167,7 @@ void Machine::send_upload(const Action& action) {
   if (!files) return fail_upload(action.label, files.error());
   uploads_->push({action.label, action.label,
                   parts_.plan.run_name + ": " + action.label + " from " + action.folder,
-                  *std::move(files)});
+                  *std::move(files), !action.label.starts_with("checkpoint-")});
 }
 
 void Machine::send_logs(const AgentState& state, bool everything) {
@@ -184,7 +184,7 @@ void Machine::send_logs(const AgentState& state, bool everything) {
                           std::string(enum_name(parts_.plan.config.phase)), state.detail);
     if (error_log) files->push_back(*error_log);
   }
-  uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files)});
+  uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files), false});
 }
 
 void Machine::ask_destroy() {

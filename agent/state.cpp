@@ -60,6 +60,12 @@ class Decision {
     if (state_.logs_sent && !state_.logs_done) state_.logs_sent = false;
     state_.next_destroy_at = seen_.age;
     state_.next_look_at = seen_.age;
+    if (state_.stage == Stage::saving && trainer_runs()) {
+      // Whether that life had sent its SIGTERM is not known, and a second one would end the trainer
+      // without saving. A checkpoint can be asked for twice.
+      state_.kill_when_saved = true;
+      actions_.push_back(Action{.kind = ActionKind::signal_trainer, .signal = SIGUSR1});
+    }
   }
 
   void progressed(bool by_trainer) {
@@ -125,11 +131,17 @@ class Decision {
   }
   void take_in(const CheckpointEvent& event) {
     progressed(true);
+    if (state_.kill_when_saved) kill_trainer();
     if (wants_upload(event)) {
       add_upload("checkpoint-epoch-" + std::to_string(*event.whole_epoch), event.path, event.step);
-    } else {
+    } else if (state_.reason == StopReason::none && !is_among_uploads(event.path)) {
       actions_.push_back(Action{.kind = ActionKind::release_checkpoint, .folder = event.path});
     }
+  }
+  // An epoch's end may be reported again as a mere checkpoint, when training is stopped just there.
+  bool is_among_uploads(const std::string& folder) const {
+    return std::any_of(state_.uploads.begin(), state_.uploads.end(),
+                       [&](const Upload& upload) { return upload.folder == folder; });
   }
   void take_in(const WarningEvent& event) {
     state_.warnings.push_back(event.what);
@@ -322,6 +334,11 @@ class Decision {
 
   void start_trainer() {
     state_.trainer_wanted = true;
+    if (seen_.trainer.kind == TrainerView::Kind::running) {
+      // A life of the agent whose last state was not saved had started it: there is never a second.
+      state_.trainer_seen = true;
+      return progressed(true);
+    }
     state_.trainer_seen = false;
     state_.trainer_killed = false;
     state_.stall_kill = false;
@@ -422,10 +439,14 @@ class Decision {
   }
 
   // The adapter goes to main after all checkpoints, unless those take half of the time there is.
+  // What a stopped run has goes up at once.
   void queue_final(Age waited) {
-    if (uploads_pending() && waited < Age(limits_.upload_timeout) / 2) return;
+    const Age until_destroyed = first_deadline(policy_.limit).destroy_at - state_.entered_at;
+    const Age patience = std::min(Age(limits_.upload_timeout), until_destroyed) / 2;
+    const bool finished = state_.reason == StopReason::finished;
+    if (finished && uploads_pending() && waited < patience) return;
     state_.final_queued = true;
-    if (state_.reason == StopReason::finished) {
+    if (finished) {
       add_upload("main", "adapter", state_.progress.step);
       return;
     }

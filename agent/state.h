@@ -86,13 +86,14 @@ struct AgentState {
   Age progress_at{};          // of anything
   Age trainer_progress_at{};  // of the trainer
 
-  bool trainer_wanted = false;  // it was told to start and its end has not been seen
-  bool trainer_seen = false;    // since that start
-  bool trainer_killed = false;  // SIGKILL was sent
-  bool stall_kill = false;      // because of a stall
-  bool finished = false;        // it said so, with everything done
-  bool stopped_early = false;   // it said so, after being asked to stop
-  std::string failure;          // what it said before it failed
+  bool trainer_wanted = false;   // it was told to start and its end has not been seen
+  bool trainer_seen = false;     // since that start
+  bool trainer_killed = false;   // SIGKILL was sent
+  bool stall_kill = false;       // because of a stall
+  bool kill_when_saved = false;  // a stop whose SIGTERM may not have been sent
+  bool finished = false;         // it said so, with everything done
+  bool stopped_early = false;    // it said so, after being asked to stop
+  std::string failure;           // what it said before it failed
   std::string failure_kind;
   int restarts = 0;
   int restarts_without_progress = 0;

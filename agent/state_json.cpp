@@ -120,6 +120,7 @@ void fields(auto& state, auto&& field) requires
   field("trainer_seen", state.trainer_seen);
   field("trainer_killed", state.trainer_killed);
   field("stall_kill", state.stall_kill);
+  field("kill_when_saved", state.kill_when_saved);
   field("finished", state.finished);
   field("stopped_early", state.stopped_early);
   field("failure", state.failure);

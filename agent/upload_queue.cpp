@@ -69,7 +69,11 @@ UploadQueue::~UploadQueue() {
 
 void UploadQueue::push(UploadTask task) {
   const std::lock_guard lock(shared_->mutex);
-  shared_->tasks.push_back(std::move(task));
+  if (task.urgent) {
+    shared_->tasks.push_front(std::move(task));
+  } else {
+    shared_->tasks.push_back(std::move(task));
+  }
   shared_->changed.notify_all();
 }
 

@@ -24,6 +24,7 @@ struct UploadTask {
   std::string branch;
   std::string summary;  // of the commit
   std::vector<StoreUpload> files;
+  bool urgent = false;  // before all that waits: the last of the work
 };
 
 class UploadQueue {
