@@ -81,7 +81,7 @@ std::vector<std::string> hub_environment() {
   return environment;
 }
 
-Status start(const fs::path& program, int port) {
+Result<pid_t> start(const fs::path& program, int port) {
   std::error_code code;
   fs::remove(ready_file(), code);
   SpawnSpec hub;
@@ -99,18 +99,18 @@ Status start(const fs::path& program, int port) {
   hub.environment = hub_environment();
   hub.output = state_folder() / "localhub.log";
   hub.own_session = true;
-  const Result<pid_t> started = spawn(hub);
+  Result<pid_t> started = spawn(hub);
   if (!started) return while_doing("starting the local hub", started.error());
-  return Unit{};
+  return started;
 }
 
-// Waits for the ready file and for an answer.
-std::optional<std::string> wait_for_hub(Clock& clock) {
+// Waits for the ready file and for an answer; nullopt when the process ended or took too long.
+std::optional<std::string> wait_for_hub(pid_t hub, Clock& clock) {
   const SteadyTime give_up_at = clock.steady_now() + kComesUpWithin;
   while (clock.steady_now() < give_up_at) {
     const auto endpoint = noted_endpoint();
     if (endpoint && answers(*endpoint)) return endpoint;
-    clock.sleep_for(50ms);
+    if (wait_for_exit(hub, 50ms)) return std::nullopt;
   }
   return std::nullopt;
 }
@@ -158,16 +158,14 @@ Result<EmbeddedHub> ensure_embedded_hub(const fs::path& programs, Clock& clock) 
   for (const fs::path& folder : {state_folder(), embedded_hub_folder()}) {
     if (const Status made = make_folders(folder); !made) return made.error();
   }
-  const bool usual_is_taken = answers(usual_endpoint(kUsualPort));
-  if (const Status started = start(program, usual_is_taken ? 0 : kUsualPort); !started) {
-    return started.error();
+  // Another program, or a hub with another data folder, may have the usual port.
+  for (const int port : {kUsualPort, 0}) {
+    const Result<pid_t> started = start(program, port);
+    if (!started) return started.error();
+    if (const auto endpoint = wait_for_hub(*started, clock)) return EmbeddedHub{*endpoint, *secret};
   }
-  const auto endpoint = wait_for_hub(clock);
-  if (!endpoint) {
-    return Error{ErrorKind::failed, "the local hub did not come up",
-                 "see " + (state_folder() / "localhub.log").string()};
-  }
-  return EmbeddedHub{*endpoint, *secret};
+  return Error{ErrorKind::failed, "the local hub did not come up",
+               "see " + (state_folder() / "localhub.log").string()};
 }
 
 }  // namespace mayfly

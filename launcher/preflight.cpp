@@ -3,6 +3,9 @@
 #include <array>
 #include <cstdio>
 
+#include "core/http/curl_client.h"
+#include "core/store/hub_session.h"
+
 namespace mayfly {
 
 namespace fs = std::filesystem;
@@ -47,6 +50,23 @@ Status check_disk(const RunPlan& plan, std::int64_t model_bytes) {
                "the run needs about " + format_bytes(needed) + " of disk where " + plan.run_dir +
                    " will be, and " + format_bytes(*there) + " are free",
                "free some space, or set paths.outputs_dir to another disk"};
+}
+
+Status check_hub_token(const HubChoice& hub, Clock& clock) {
+  CurlHttpClient http(curl_options_from_environment());
+  // Somebody sits and waits: a hub that is down is told at once.
+  HubPatience patience;
+  patience.deadline = std::chrono::seconds(20);
+  patience.request_timeout = std::chrono::seconds(10);
+  HubSession session(http, clock, HubAddress{hub.endpoint, hub.token}, patience);
+  const Result<std::string> account = session.whoami();
+  if (account) return Unit{};
+  Error error = account.error();
+  if (error.kind == ErrorKind::unauthorized) {
+    error.hint = "make a token with write access at " + hub.endpoint +
+                 "/settings/tokens and set HF_TOKEN to it";
+  }
+  return error;
 }
 
 }  // namespace mayfly

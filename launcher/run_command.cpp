@@ -15,6 +15,7 @@
 #include "launcher/embedded_hub.h"
 #include "launcher/follow.h"
 #include "launcher/plan_text.h"
+#include "launcher/preflight.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -208,6 +209,10 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
                           desk.clock.now()};
   Result<PlannedRun> planned = make_plan(inputs);
   if (!planned) return failed(planned.error());
+  if (!planned->hub.embedded) {
+    const Status accepted = check_hub_token(planned->hub, desk.clock);
+    if (!accepted) return failed(accepted.error());
+  }
 
   if (line.run.user_data) {
     const Result<std::string> text = render_user_data(planned->plan, fuse_of(planned->plan));

@@ -1,0 +1,271 @@
+// What a user does, with real processes from the command line to the machine's end: nothing may be
+// created by looking, nothing may be left running, the bill and the branches must be there, and a
+// user who stops watching must not stop the run.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/wait.h>
+
+#include "core/atomic_file.h"
+#include "core/http/curl_client.h"
+#include "core/json.h"
+#include "core/process_table.h"
+#include "core/provider/local_record.h"
+#include "core/spawn.h"
+#include "core/store/hub.h"
+#include "tests/fakes/tiny_model.h"
+
+namespace mayfly {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+struct Answer {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+class LaunchTest : public testing::Test {
+ protected:
+  LaunchTest() {
+    std::string name = (fs::temp_directory_path() / "e2e_launch_XXXXXX").string();
+    root = ::mkdtemp(name.data());
+    EXPECT_TRUE(make_tiny_model(root / "model"));
+    make_tiny_data(root / "data.jsonl", 16);
+    write_run_file("");
+  }
+  ~LaunchTest() override {
+    if (fs::exists(root / "state/runs.json")) {
+      const Answer down = run("launch", "down --all --yes");
+      EXPECT_EQ(down.code, 0) << down.out << down.err;
+    }
+    if (const auto text = read_file(root / "state/localhub.json")) {
+      const auto ready = parse_json(*text, "localhub.json");
+      if (ready) ::kill((*ready)["pid"].get<pid_t>(), SIGTERM);
+    }
+    EXPECT_EQ(machines_running(), 0);
+    fs::remove_all(root);
+  }
+
+  // A run of 2 epochs of 4 fake steps; `more` is added to the file.
+  void write_run_file(const std::string& more) {
+    std::ofstream(root / "run.yaml") << "model: {base: model}\n"
+                                        "data: {path: data.jsonl}\n"
+                                        "train: {epochs: 2}\n"
+                                        "run: {name: one}\n"
+                                        "generate: {vars: {steps_per_epoch: '4', step_ms: '40'}}\n"
+                                     << more;
+  }
+  std::vector<std::string> environment() const {
+    return {"PATH=/usr/bin:/bin", "HOME=" + root.string(), "LANG=C.UTF-8",
+            "MAYFLY_STATE_DIR=" + (root / "state").string(),
+            "XDG_DATA_HOME=" + (root / "share").string()};
+  }
+  // Through a shell, for the redirections; nothing of a user is in the words.
+  Answer run(const std::string& program, const std::string& words) {
+    std::string command = "cd '" + root.string() + "' && exec env -i";
+    for (const std::string& variable : environment()) command += " '" + variable + "'";
+    command += " " MAYFLY_PROGRAMS "/" + program + " " + words + " >out.txt 2>err.txt </dev/null";
+    const int status = std::system(command.c_str());
+    Answer answer;
+    answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    answer.out = *read_file(root / "out.txt");
+    answer.err = *read_file(root / "err.txt");
+    fs::remove(root / "out.txt");
+    fs::remove(root / "err.txt");
+    return answer;
+  }
+  json status_of(const std::string& run_name) {
+    const Answer answer = run("status", run_name + " --json");
+    const auto document = parse_json(answer.out, "status");
+    EXPECT_TRUE(document) << answer.err;
+    return document ? (*document)["runs"][0] : json();
+  }
+  bool wait_for(const std::function<bool()>& done, std::chrono::seconds limit) {
+    for (auto waited = 0ms; waited < limit; waited += 50ms) {
+      if (done()) return true;
+      std::this_thread::sleep_for(50ms);
+    }
+    return false;
+  }
+  // Processes of instances whose folder is below ours.
+  int machines_running() const {
+    int running = 0;
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(root / "state/local", code)) {
+      const auto record = read_local_record(entry.path());
+      if (record) running += static_cast<int>(processes_of(*record).size());
+    }
+    return running;
+  }
+  std::map<std::string, std::uintmax_t> tree() const {
+    std::map<std::string, std::uintmax_t> files;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      files[entry.path().string()] = entry.is_regular_file() ? entry.file_size() : 0;
+    }
+    return files;
+  }
+  std::vector<std::string> branches(const std::string& repo) {
+    const auto ready = parse_json(*read_file(root / "state/localhub.json"), "ready file");
+    std::string token = *read_file(root / "share/mayfly/hub-token");
+    token.erase(token.find('\n'));
+    SystemClock clock;
+    CurlHttpClient http;
+    HubSession session(http, clock, HubAddress{(*ready)["endpoint"], Secret(token)});
+    HubStore store(session, HubRepo{RepoKind::model, *parse_repo_name(repo)}, false);
+    auto names = store.branches();
+    EXPECT_TRUE(names) << names.error().message;
+    if (!names) return {};
+    std::sort(names->begin(), names->end());
+    return *names;
+  }
+
+  fs::path root;
+};
+
+TEST_F(LaunchTest, LookingCreatesNothing) {
+  const auto before = tree();
+  for (const char* words :
+       {"run.yaml --dry-run", "plan run.yaml --json", "run.yaml --dry-run --user-data",
+        "name run.yaml", "doctor run.yaml", "config check run.yaml", "--help", "completion bash",
+        "nope.yaml", "run.yaml --epochs x", "run.yaml --data nothing.jsonl", "logs",
+        "down --all"}) {
+    run("launch", words);
+    EXPECT_EQ(tree(), before) << words;
+  }
+  EXPECT_EQ(run("status", "").code, 0);
+  EXPECT_EQ(tree(), before);
+}
+
+TEST_F(LaunchTest, RunsToTheEndAndProvesThatTheMachineIsGone) {
+  const Answer answer = run("launch", "run.yaml --wait --price 36");
+  ASSERT_EQ(answer.code, 0) << answer.out << answer.err;
+  EXPECT_NE(answer.out.find("is gone, confirmed by the provider's listing"), std::string::npos)
+      << answer.out;
+  EXPECT_NE(answer.out.find("PeftModel.from_pretrained"), std::string::npos);
+  EXPECT_EQ(machines_running(), 0);
+  EXPECT_EQ(branches("local/one"),
+            (std::vector<std::string>{"checkpoint-epoch-1", "checkpoint-epoch-2", "main"}));
+
+  const json status = status_of("one");
+  EXPECT_EQ(status["state"], "gone");
+  EXPECT_EQ(status["receipt"], "confirmed");
+  EXPECT_EQ(status["exit_code"], 0);
+  EXPECT_GT(status["spend"]["usd"].get<double>(), 0.0);
+  EXPECT_EQ(run("launch", "receipt one --verify").code, 0);
+  EXPECT_EQ(run("launch", "pull one --to pulled").code, 0);
+  EXPECT_TRUE(fs::exists(root / "pulled/adapter_model.safetensors"));
+  const Answer logs = run("launch", "logs one --stage agent");
+  EXPECT_NE(logs.out.find("agent | "), std::string::npos);
+  // The same name again would overwrite the run directory.
+  EXPECT_EQ(run("launch", "run.yaml --wait").code, 8);
+}
+
+TEST_F(LaunchTest, SaysInJsonHowARunEnded) {
+  const Answer answer = run("launch", "run.yaml --wait --json");
+  ASSERT_EQ(answer.code, 0) << answer.err;
+  const auto document = parse_json(answer.out, "answer");
+  ASSERT_TRUE(document) << answer.out;
+  EXPECT_EQ((*document)["ok"], true);
+  EXPECT_EQ((*document)["run"]["name"], "one");
+  EXPECT_EQ((*document)["run"]["state"], "gone");
+}
+
+TEST_F(LaunchTest, GoesOnWithoutTheTerminalAndStopsInGoodOrder) {
+  write_run_file("paths: {outputs_dir: runs}\n");
+  const Answer answer = run("launch", "run.yaml --set generate.vars.steps_per_epoch=1000");
+  ASSERT_EQ(answer.code, 0) << answer.err;
+  EXPECT_NE(answer.out.find("status one"), std::string::npos);
+  ASSERT_TRUE(wait_for([&] { return status_of("one")["step"].get<int>() > 3; }, 20s));
+  const json status = status_of("one");
+  EXPECT_EQ(status["state"], "training");
+  EXPECT_EQ(status["instance"]["state"], "running");
+  const Answer table = run("status", "");
+  EXPECT_EQ(table.code, 0) << table.out;
+  EXPECT_NE(table.out.find("training"), std::string::npos) << table.out;
+  // The name is taken as long as its machine may bill.
+  EXPECT_EQ(run("launch", "run.yaml").code, 8);
+
+  EXPECT_EQ(run("launch", "stop one").code, 0);
+  ASSERT_TRUE(wait_for([&] { return status_of("one")["state"] == "gone"; }, 30s));
+  EXPECT_EQ(status_of("one")["receipt"], "confirmed");
+  EXPECT_TRUE(fs::exists(root / "runs/one/checkpoints"));
+}
+
+TEST_F(LaunchTest, DestroysAtOnceWhenAskedTo) {
+  ASSERT_EQ(run("launch", "run.yaml --set generate.vars.steps_per_epoch=1000").code, 0);
+  const Answer down = run("launch", "down one");
+  EXPECT_EQ(down.code, 0) << down.err;
+  EXPECT_NE(down.out.find("one: gone"), std::string::npos);
+  EXPECT_EQ(machines_running(), 0);
+  EXPECT_EQ(status_of("one")["state"], "gone");
+  EXPECT_EQ(run("launch", "receipt one").code, 0);
+}
+
+TEST_F(LaunchTest, EndsByTheSpendLimitWithItsExitCode) {
+  // A dollar a second; the limit leaves some seconds, two of them for saving.
+  const Answer answer = run("launch",
+                            "run.yaml --wait --price 3600 --spend-limit 14 --set limits.reserve=2s "
+                            "--set generate.vars.steps_per_epoch=1000");
+  EXPECT_EQ(answer.code, 14) << answer.out << answer.err;
+  const json status = status_of("one");
+  EXPECT_LE(status["spend"]["usd"].get<double>(), 14.0);
+  EXPECT_EQ(status["receipt"], "confirmed");
+}
+
+TEST_F(LaunchTest, LetsTheRunGoOnWhenTheWatcherLeaves) {
+  SpawnSpec spec;
+  spec.argv = {MAYFLY_PROGRAMS "/launch", "run.yaml", "-f", "--set",
+               "generate.vars.steps_per_epoch=1000"};
+  spec.environment = environment();
+  spec.folder = root;
+  spec.output = root / "watcher.txt";
+  const auto watcher = spawn(spec);
+  ASSERT_TRUE(watcher);
+  ASSERT_TRUE(wait_for(
+      [&] {
+        const auto text = read_file(root / "watcher.txt");
+        return text && text->find("step 2/") != std::string::npos;
+      },
+      30s));
+  ::kill(*watcher, SIGINT);
+  const auto code = wait_for_exit(*watcher, 10s);
+  ASSERT_TRUE(code);
+  EXPECT_EQ(*code, 130);
+  const std::string said = *read_file(root / "watcher.txt");
+  EXPECT_NE(said.find("one goes on"), std::string::npos) << said;
+  EXPECT_NE(said.find("launch stop one"), std::string::npos) << said;
+  EXPECT_GT(machines_running(), 0);
+  EXPECT_EQ(status_of("one")["state"], "training");
+}
+
+TEST_F(LaunchTest, ReportsATrainerThatFails) {
+  const Answer answer = run("launch", "run.yaml --wait --set generate.vars.crash_at=2");
+  EXPECT_EQ(answer.code, 10) << answer.out << answer.err;
+  EXPECT_EQ(status_of("one")["receipt"], "confirmed");
+}
+
+TEST_F(LaunchTest, PutsErrorsOnStandardErrorOnlyAsOneJsonLine) {
+  std::ofstream(root / "bad.yaml") << "model: {base: model}\ndata: {path: data.jsonl}\ntrian: 1\n";
+  const Answer answer = run("launch", "bad.yaml --json");
+  EXPECT_EQ(answer.code, 2);
+  EXPECT_EQ(answer.out, "");
+  EXPECT_EQ(std::count(answer.err.begin(), answer.err.end(), '\n'), 1);
+  const auto document = parse_json(answer.err, "error");
+  ASSERT_TRUE(document) << answer.err;
+  EXPECT_EQ((*document)["error"]["location"]["line"], 3);
+  EXPECT_EQ((*document)["error"]["exit_code"], 2);
+}
+
+}  // namespace
+}  // namespace mayfly
