@@ -17,7 +17,11 @@ give_up() {
 # fetch SHA256 URL FILE
 fetch() {
   case "$2" in
-    file://*) cp -- "${2#file://}" "$3" ;;
+    file://*)
+      cp -- "${2#file://}" "$3"
+      # An installed trainer looks for its libraries beside its folder.
+      libraries="${2#file://}"; libraries="${libraries%/*}/../lib"
+      if [ -d "$libraries/mayfly" ]; then ln -sfn "$libraries" "$D/lib"; fi ;;
     https://*) curl -fsS --proto =https --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
       --max-time 900 -o "$3" --url "$2" ;;
     *) echo "bootstrap: not an address of a program: $2" >&2; return 1 ;;
