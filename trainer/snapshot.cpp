@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include <ATen/ATen.h>
+#include "trainer/nn/stored_tensor.h"
 
 namespace mayfly {
 
@@ -16,11 +16,7 @@ constexpr const char* kSecond = "second_moment.";
 void add(Snapshot& snapshot, const std::string& prefix, const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& tensor : tensors) {
     const at::Tensor value = tensor.value.detach().to(at::kCPU).contiguous();
-    const auto* const bytes = static_cast<const std::byte*>(value.const_data_ptr());
-    snapshot.stored.push_back({prefix + tensor.name,
-                               TensorType::f32,
-                               value.sizes().vec(),
-                               {bytes, static_cast<std::size_t>(value.nbytes())}});
+    snapshot.stored.push_back(stored_view(prefix + tensor.name, value));
     snapshot.kept.push_back(value);
   }
 }
@@ -35,9 +31,9 @@ Status take(const std::string& prefix, const std::vector<NamedTensor>& tensors,
       return Error{ErrorKind::corrupt, "the checkpoint has no tensor " + prefix + tensor.name +
                                            " of the shape that this run needs"};
     }
-    // from_blob wants a pointer it may write to; copy_ only reads.
-    auto* const bytes = const_cast<std::byte*>(stored->bytes.data());
-    tensor.value.copy_(at::from_blob(bytes, shape, at::kFloat));
+    const Result<at::Tensor> value = mapped_tensor(*stored);
+    if (!value) return value.error();
+    tensor.value.copy_(*value);
   }
   return Unit{};
 }

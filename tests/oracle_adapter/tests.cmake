@@ -1,0 +1,3 @@
+if(TARGET train)
+  mayfly_oracle(adapter oracle_adapter/adapter_test.py)
+endif()
