@@ -11,6 +11,7 @@
 #include "trainer/command_line.h"
 #include "trainer/failure.h"
 #include "trainer/stop_signal.h"
+#include "trainer/thread_waiting.h"
 #include "trainer/verbs.h"
 
 int main(int count, char** words) {
@@ -25,6 +26,7 @@ int main(int count, char** words) {
     std::fputs(line->show.c_str(), stdout);
     return static_cast<int>(ExitCode::ok);
   }
+  make_threads_wait_briefly(words);
   install_stop_signals();
   const std::vector<Error> errors = run_verb(*line);
   return static_cast<int>(errors.empty() ? ExitCode::ok : report_errors(errors, line->json));

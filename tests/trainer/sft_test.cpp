@@ -219,6 +219,18 @@ TEST_F(SftTest, SavesWhenAskedAndGoesOn) {
   EXPECT_TRUE(process.wait_until([&] { return has_step(step + 2); }));
 }
 
+TEST_F(SftTest, ItsThreadsDoNotSpinUnlessTheUserSaysSo) {
+  {
+    TrainProcess process(folder_, arguments({"--epochs", "300"}));
+    ASSERT_TRUE(process.wait_until([&] { return has_step(1); }));
+    EXPECT_NE(process.environment().find("GOMP_SPINCOUNT=2000"), std::string::npos);
+  }
+  TrainProcess process(folder_, arguments({"--epochs", "300"}),
+                       [] { ::setenv("OMP_WAIT_POLICY", "ACTIVE", 1); });
+  ASSERT_TRUE(process.wait_until([&] { return events_of<StartedEvent>().size() == 2; }));
+  EXPECT_EQ(process.environment().find("GOMP_SPINCOUNT"), std::string::npos);
+}
+
 TEST_F(SftTest, ASecondSignalEndsItAtOnce) {
   TrainProcess process(folder_, arguments({"--epochs", "300"}));
   ASSERT_TRUE(process.wait_until([&] { return has_step(3); }));

@@ -48,6 +48,10 @@ class TrainProcess {
   TrainProcess(const TrainProcess&) = delete;
   TrainProcess& operator=(const TrainProcess&) = delete;
 
+  // Environment variables it runs with, one after the other.
+  std::string environment() const {
+    return *read_file("/proc/" + std::to_string(pid_) + "/environ");
+  }
   void signal(int number) const {
     ::kill(pid_, number);
   }
