@@ -14,6 +14,7 @@
 
 #include "core/json.h"
 #include "core/run/event.h"
+#include "core/run/plan.h"
 #include "tests/trainer/test_folder.h"
 #include "tests/trainer/tiny_model.h"
 #include "tests/trainer/train_process.h"
@@ -138,6 +139,31 @@ TEST_F(SftTest, TrainsAndLeavesEverythingInItsPlace) {
   const std::string card = *read_file(run_.adapter() / "README.md");
   EXPECT_NE(card.find("| 3 | 36 |"), std::string::npos);
   EXPECT_NE(card.find("before training"), std::string::npos);
+}
+
+TEST_F(SftTest, LeavesTheFilesThatTheDocumentationNamesAndNoOthers) {
+  ASSERT_EQ(train({"--max-steps", "4"}), 0) << err_;
+  const std::string page = *read_file(MAYFLY_SOURCE_DIR "/docs/run_directory.md");
+  const auto names_in = [](const fs::path& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      names.push_back(entry.path().filename().string());
+    }
+    return names;
+  };
+  for (const std::string& name : names_in(run_.checkpoint(4))) {
+    const bool by_pattern = name.starts_with("tokenizer");
+    EXPECT_NE(page.find("`" + (by_pattern ? "tokenizer*" : name) + "`"), std::string::npos) << name;
+  }
+  for (const std::string& name : names_in(run_.root)) {
+    EXPECT_NE(page.find("|-- " + name), std::string::npos) << name;
+  }
+  for (const char* name :
+       {"adapter_model.safetensors", "adapter_config.json", "README.md", "optimizer.safetensors",
+        "trainer_state.json", "resume.json", "manifest.json"}) {
+    EXPECT_NE(page.find("| `" + std::string(name) + "` |"), std::string::npos) << name;
+    EXPECT_TRUE(fs::exists(run_.checkpoint(4) / name)) << name;
+  }
 }
 
 TEST_F(SftTest, EndsWithTheSameBytesHoweverOftenItIsKilled) {
@@ -268,20 +294,59 @@ TEST_F(SftTest, RefusesToGoOnAsAnotherRun) {
   EXPECT_EQ(adapter_bytes(), before);
 }
 
-TEST_F(SftTest, FindsAFullDiskBeforeTheFirstStep) {
-  const auto small_files = [] {
-    const rlimit limit{8000, 8000};
+// What a full disk looks like to a program, without filling one.
+std::function<void()> files_up_to(rlim_t bytes) {
+  return [bytes] {
+    const rlimit limit{bytes, bytes};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   };
-  // Once with nothing there, once going on with room that has become too small.
-  {
-    TrainProcess process(folder_, arguments(), small_files);
-    EXPECT_EQ(process.wait(), 10);
-    EXPECT_NE(process.err().find("hint: free some disk space"), std::string::npos);
-  }
+}
+
+TEST_F(SftTest, FindsAFullDiskBeforeTheFirstStep) {
+  TrainProcess process(folder_, arguments(), files_up_to(8000));
+  EXPECT_EQ(process.wait(), 10);
+  EXPECT_NE(process.err().find("hint: free some disk space"), std::string::npos);
   EXPECT_EQ(events_of<FailedEvent>().back().kind, "no_space");
   EXPECT_TRUE(events_of<StepEvent>().empty());
   EXPECT_TRUE(checkpoint_steps(run_).empty());
+}
+
+TEST_F(SftTest, AFullDiskLaterLosesNothingAndIsGoneOnFrom) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  fs::remove_all(run_.root);
+  {
+    TrainProcess process(folder_, arguments());
+    ASSERT_TRUE(process.wait_until([&] { return !checkpoint_steps(run_).empty(); }));
+    process.signal(SIGKILL);
+    process.wait();
+  }
+  const std::int64_t saved = checkpoint_steps(run_).back();
+  {
+    TrainProcess process(folder_, arguments(), files_up_to(8000));
+    EXPECT_EQ(process.wait(), 10) << process.err();
+  }
+  EXPECT_TRUE(read_checkpoint(run_.checkpoint(saved)));
+  ASSERT_EQ(train(), 0) << err_;
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
+TEST_F(SftTest, TooLittleMemoryIsAnErrorOfItsOwn) {
+  // 200 rows at once make one tensor of 4 GB in the wide middle, where 3 GB are all there is.
+  write_tiny_model(folder_ / "wide", {.ff_width = 40000});
+  ASSERT_TRUE(write_file(folder_ / "train.jsonl", tiny_conversations(200)));
+  TrainProcess process(folder_,
+                       arguments({"--base-model", "wide", "--batch-size", "200", "--set",
+                                  "train.gradient_accumulation=1", "--set", "data.val_path=null",
+                                  "--set", "train.warmup_steps=0"}),
+                       [] {
+                         const rlimit limit{rlim_t{3} << 30, rlim_t{3} << 30};
+                         ::setrlimit(RLIMIT_AS, &limit);
+                       });
+  EXPECT_EQ(process.wait(), 12) << process.err();
+  EXPECT_NE(process.err().find("out of memory"), std::string::npos) << process.err();
+  EXPECT_NE(process.err().find("hint: lower train.per_device_batch_size"), std::string::npos);
+  EXPECT_EQ(events_of<FailedEvent>().back().kind, "out_of_memory");
 }
 
 TEST_F(SftTest, ALossThatIsNoNumberEndsItAndKeepsWhatWasGood) {
@@ -328,6 +393,67 @@ TEST_F(SftTest, StartsFromAGivenAdapterAndCountsItsOwnRuns) {
       break;
     }
   }
+}
+
+// As the agent starts it: the plan is there, the model in its folder, and nothing else is said.
+TEST_F(SftTest, RunsThePlanOfARunDirectory) {
+  RunPlan plan;
+  plan.run_id = "0123456789ab";
+  plan.run_name = "planned";
+  plan.created_at = *parse_utc("2026-11-22T14:00:00.000Z");
+  plan.seed = 7;
+  plan.config.model.base = "org/tiny";
+  plan.config.data.path = {(folder_ / "train.jsonl").string()};
+  plan.config.data.cutoff_len = 192;
+  plan.config.train.max_steps = 3;
+  plan.config.train.threads = 1;
+  plan.config.train.bf16 = false;
+  plan.config.train.save_total_limit = 1;
+  plan.config.train.save_steps = 1;
+  plan.hub_repo = "local/planned";
+  fs::create_directories(run_.agent());
+  fs::rename(folder_ / "model", run_.model());
+  ASSERT_TRUE(write_file(run_.plan(), json_text(plan_to_json(plan))));
+
+  TrainProcess process(folder_, {"sft", "--run-dir", run_.root.string()});
+  ASSERT_EQ(process.wait(), 0) << process.err();
+  EXPECT_EQ(process.out(), "");
+  EXPECT_EQ(events_of<StartedEvent>().front().plan_hash, plan_hash(plan));
+  const auto config =
+      parse_json(*read_file(run_.adapter() / "adapter_config.json"), "adapter_config.json");
+  EXPECT_EQ(config->at("base_model_name_or_path"), "org/tiny");
+  EXPECT_NE(read_file(run_.adapter() / "README.md")->find("base_model: \"org/tiny\""),
+            std::string::npos);
+  // There is an agent, and it has not uploaded anything: everything stays.
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_FALSE(fs::exists(run_.trainer_log()));  // the agent keeps what is printed
+
+  EXPECT_EQ(TrainProcess(folder_, {"sft", "--run-dir", run_.root.string(), "--epochs", "2"}).wait(),
+            2);
+}
+
+TEST_F(SftTest, GoesOnFromACheckpointOfAnotherFolder) {
+  ASSERT_EQ(train(), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  ASSERT_EQ(
+      train({"--run-name", "copy", "--resume-from", "outputs/tiny/checkpoints/checkpoint-35"}), 0)
+      << err_;
+  EXPECT_EQ(*read_file(folder_ / "outputs/copy/adapter/adapter_model.safetensors"), undisturbed);
+  EXPECT_EQ(train({"--run-name", "none", "--resume-from", "outputs/tiny/checkpoints/checkpoint-9"}),
+            5);
+  EXPECT_NE(err_.find("train.resume_from"), std::string::npos) << err_;
+}
+
+TEST_F(SftTest, LatestIsTheNewestRunOfTheSameKind) {
+  const std::vector<std::string> unnamed = {"--set", "run.name=null", "--max-steps", "4"};
+  EXPECT_EQ(train({"--set", "run.name=null", "--resume-from", "latest"}), 5) << err_;
+  ASSERT_EQ(train(unnamed), 0) << err_;
+  ASSERT_EQ(train(unnamed), 0) << err_;
+  std::vector<std::string> latest = unnamed;
+  latest.insert(latest.end(), {"--resume-from", "latest"});
+  ASSERT_EQ(train(latest), 0) << err_;
+  EXPECT_EQ(out_, (folder_ / "outputs/model-train-full-run2/adapter").string() + "\n");
+  EXPECT_FALSE(fs::exists(folder_ / "outputs/model-train-full-run3"));
 }
 
 }  // namespace
