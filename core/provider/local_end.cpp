@@ -36,12 +36,15 @@ Status end_local_instance(const fs::path& folder, std::chrono::milliseconds grac
   LocalRecord record = *first;
   clock.sleep_for(grace);
 
-  // Until a look finds nobody: a process may start another between our look and our kill.
+  // Until two looks in a row find nobody: a process may start another between our look and our
+  // kill, and one that is just being started shows its mark a moment later.
+  int empty_looks = 0;
   for (auto wait = 10ms;; wait = std::min(2 * wait, std::chrono::milliseconds(1000))) {
     // Read again: the boot process may have noted its session meanwhile.
     if (const Result<LocalRecord> now = read_local_record(folder)) record = *now;
     const std::vector<ProcessInfo> alive = processes_of(record);
-    if (alive.empty()) break;
+    if (alive.empty() && ++empty_looks == 2) break;
+    if (!alive.empty()) empty_looks = 0;
     for (const ProcessInfo& process : alive) ::kill(process.pid, SIGKILL);
     clock.sleep_for(wait);
   }

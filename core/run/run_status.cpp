@@ -1,5 +1,7 @@
 #include "core/run/run_status.h"
 
+#include <map>
+
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
@@ -93,7 +95,9 @@ void read_money(const json& spend, RunStatus& status) {
 }
 
 void read_lists(const json& from, RunStatus& status) {
-  for (const json& entry : from.value("uploads", json::array())) {
+  std::vector<json> uploads;
+  read(from, "uploads", uploads);
+  for (const json& entry : uploads) {
     UploadReport upload;
     read(entry, "label", upload.label);
     read(entry, "state", upload.state);
@@ -103,8 +107,9 @@ void read_lists(const json& from, RunStatus& status) {
     upload.at = read_time(entry, "at");
     status.uploads.push_back(std::move(upload));
   }
-  const json guards = from.value("guards", json::object());
-  for (const auto& [name, entry] : guards.items()) {
+  std::map<std::string, json> guards;
+  read(from, "guards", guards);
+  for (const auto& [name, entry] : guards) {
     GuardReport guard{.name = name, .limit = 0, .unit = {}, .left_seconds = {}};
     read(entry, "limit", guard.limit);
     read(entry, "unit", guard.unit);
