@@ -59,6 +59,12 @@ void read(const json& object, const char* key, std::optional<T>& into) {
   const auto found = object.find(key);
   if (found != object.end() && !found->is_null()) into = found->get<T>();
 }
+// The object at `key`, empty if there is none. Throws if it is something else.
+json object_at(const json& from, const char* key) {
+  const auto found = from.find(key);
+  if (found == from.end()) return json::object();
+  return found->get<json::object_t>();
+}
 void read_usd(const json& object, const char* key, Usd& into) {
   double number = 0;
   read(object, key, number);
@@ -177,7 +183,7 @@ Result<RunStatus> status_from_json(const json& from) {
     read(from, "detail", status.detail);
     read(from, "exit_code", status.exit_code);
     read_progress(from, status);
-    const json instance = from.value("instance", json::object());
+    const json instance = object_at(from, "instance");
     read(instance, "provider", status.provider);
     read(instance, "id", status.instance_id);
     read(instance, "type", status.instance_type);
@@ -187,8 +193,8 @@ Result<RunStatus> status_from_json(const json& from) {
     if (!updated || !created) return Error{ErrorKind::corrupt, "status: a time is missing"};
     status.updated_at = *updated;
     status.created_at = *created;
-    read_money(from.value("spend", json::object()), status);
-    const json hub = from.value("hub", json::object());
+    read_money(object_at(from, "spend"), status);
+    const json hub = object_at(from, "hub");
     read(hub, "endpoint", status.hub_endpoint);
     read(hub, "repo", status.hub_repo);
     read_lists(from, status);

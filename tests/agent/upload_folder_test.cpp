@@ -1,0 +1,64 @@
+// What is frozen is what is published: nothing of it may change or vanish while it is sent, and
+// nothing that is not on the list may come along.
+#include "agent/upload_folder.h"
+
+#include "core/atomic_file.h"
+#include "core/sha256.h"
+#include "tests/fakes/temporary_folder.h"
+
+namespace mayfly {
+namespace {
+
+namespace fs = std::filesystem;
+
+class UploadFolderTest : public TemporaryFolder {
+ protected:
+  UploadFolderTest() {
+    for (const char* name : {"adapter_model.safetensors", "adapter_config.json", "README.md",
+                             "tokenizer.json", "tokenizer_config.json", "optimizer.safetensors",
+                             "resume.json", "manifest.json", ".env", "id_rsa.pem"}) {
+      put(std::string("checkpoints/checkpoint-8/") + name, name);
+    }
+  }
+  RunDirectory run_{folder_};
+};
+
+TEST_F(UploadFolderTest, PublishesTheListAndNothingElse) {
+  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_TRUE(files) << files.error().message;
+  std::vector<std::string> names;
+  for (const StoreUpload& file : *files) names.push_back(file.path);
+  EXPECT_EQ(names, (std::vector<std::string>{"README.md", "adapter_config.json",
+                                             "adapter_model.safetensors", "tokenizer.json",
+                                             "tokenizer_config.json"}));
+}
+
+TEST_F(UploadFolderTest, OutlivesTheCheckpointItWasMadeFrom) {
+  ASSERT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
+  fs::remove_all(folder_ / "checkpoints");
+  const auto again = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->size(), 5U);
+  EXPECT_EQ(*read_file((*again)[2].source), "adapter_model.safetensors");
+}
+
+TEST_F(UploadFolderTest, OneThatACrashCutShortIsMadeAnew) {
+  put("agent/upload/.checkpoint-epoch-2/README.md", "half");
+  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_TRUE(files);
+  EXPECT_EQ(files->size(), 5U);
+  EXPECT_EQ(*read_file((*files)[0].source), "README.md");
+}
+
+TEST_F(UploadFolderTest, ACheckpointThatIsNotThereIsSaidSo) {
+  EXPECT_EQ(freeze_folder(run_, "checkpoints/checkpoint-9", "x").error().kind,
+            ErrorKind::not_found);
+}
+
+TEST_F(UploadFolderTest, TheListsHashIsThatOfSha256sumsOutput) {
+  const fs::path file = put("a", "hello");
+  EXPECT_EQ(*list_sha256({{file, "a"}}), sha256_hex(sha256_hex("hello") + "  a\n"));
+}
+
+}  // namespace
+}  // namespace mayfly

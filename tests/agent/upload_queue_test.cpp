@@ -1,0 +1,117 @@
+// "Safe" means that somebody looked. A hub that answers well and keeps nothing, or that hangs, must
+// not make us say it, and must not hold up the agent.
+#include "agent/upload_queue.h"
+
+#include <atomic>
+#include <thread>
+
+#include "tests/fakes/fake_store.h"
+#include "tests/fakes/temporary_folder.h"
+
+namespace mayfly {
+namespace {
+
+using namespace std::chrono_literals;
+
+class UploadQueueTest : public TemporaryFolder {
+ protected:
+  UploadTask task(const std::string& label) const {
+    return {label,
+            label,
+            "summary",
+            {{put(label + "/a", "bytes of a"), "a"}, {put(label + "/b", "bytes of b"), "b"}},
+            false};
+  }
+  // The first `count` results, or those that came within some seconds.
+  static std::vector<UploadResult> wait_for(UploadQueue& queue, std::size_t count) {
+    std::vector<UploadResult> all;
+    for (int i = 0; i < 5000 && all.size() < count; ++i) {
+      for (UploadResult& result : queue.take_results()) all.push_back(std::move(result));
+      if (all.size() < count) std::this_thread::sleep_for(1ms);
+    }
+    return all;
+  }
+  FakeStore store_;
+};
+
+TEST_F(UploadQueueTest, UploadsVerifiesAndReports) {
+  UploadQueue queue(store_);
+  queue.push(task("checkpoint-epoch-1"));
+  queue.push(task("main"));
+  const auto results = wait_for(queue, 2);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_FALSE(results[0].error) << results[0].error->message;
+  EXPECT_EQ(results[0].label, "checkpoint-epoch-1");
+  EXPECT_EQ(results[0].commit, "commit-1");
+  EXPECT_EQ(results[0].files_sha256.size(), 64U);
+  EXPECT_EQ(store_.repository_calls, 1);
+  EXPECT_EQ(store_.branches_made, std::vector<std::string>{"checkpoint-epoch-1"});
+}
+
+TEST_F(UploadQueueTest, AnAnswerWithoutTheFilesIsNotSafe) {
+  store_.loses_a_file = true;
+  UploadQueue queue(store_);
+  queue.push(task("main"));
+  const auto results = wait_for(queue, 1);
+  ASSERT_EQ(results.size(), 1U);
+  ASSERT_TRUE(results[0].error);
+  EXPECT_EQ(results[0].error->kind, ErrorKind::corrupt);
+}
+
+TEST_F(UploadQueueTest, AFailureIsReportedAndTheNextTaskIsTried) {
+  store_.commit_errors = {{ErrorKind::unreachable, "reset by peer"}};
+  UploadQueue queue(store_);
+  queue.push(task("checkpoint-epoch-1"));
+  queue.push(task("main"));
+  const auto results = wait_for(queue, 2);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[0].error->kind, ErrorKind::unreachable);
+  EXPECT_EQ(results[0].error->message, "uploading checkpoint-epoch-1: reset by peer");
+  EXPECT_FALSE(results[1].error);
+}
+
+// A store whose first commit waits until it is let go.
+class HangingStore final : public Store {
+ public:
+  Status ensure_repository() override {
+    ++waiting;
+    while (hangs) std::this_thread::sleep_for(1ms);
+    return Unit{};
+  }
+  Status ensure_branch(const std::string&) override {
+    return Unit{};
+  }
+  Result<StoreCommit> commit(const std::string& branch, const std::string&,
+                             const std::vector<StoreUpload>&) override {
+    order.push_back(branch);
+    return Error{ErrorKind::unreachable, "none"};
+  }
+  Result<std::vector<StoredFile>> list(const std::string&) override {
+    return std::vector<StoredFile>{};
+  }
+  Result<std::vector<std::string>> branches() override {
+    return std::vector<std::string>{};
+  }
+  std::atomic<bool> hangs = true;
+  std::atomic<int> waiting = 0;
+  std::vector<std::string> order;
+};
+
+TEST_F(UploadQueueTest, AHangingHubHoldsUpNobodyAndUrgentTasksGoFirst) {
+  HangingStore store;
+  UploadQueue queue(store);
+  queue.push(task("checkpoint-epoch-1"));
+  for (int i = 0; i < 5000 && store.waiting == 0; ++i) std::this_thread::sleep_for(1ms);
+  queue.push(task("checkpoint-epoch-2"));
+  UploadTask urgent = task("main");
+  urgent.urgent = true;
+  queue.push(std::move(urgent));
+  EXPECT_TRUE(queue.take_results().empty());
+  store.hangs = false;
+  ASSERT_EQ(wait_for(queue, 3).size(), 3U);
+  EXPECT_EQ(store.order,
+            (std::vector<std::string>{"checkpoint-epoch-1", "main", "checkpoint-epoch-2"}));
+}
+
+}  // namespace
+}  // namespace mayfly
