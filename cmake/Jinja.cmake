@@ -29,7 +29,7 @@ endfunction()
 
 file(GLOB jinja_files RELATIVE ${jinja_dir}/common/jinja
   ${jinja_dir}/common/jinja/*.h ${jinja_dir}/common/jinja/*.cpp)
-set(jinja_patched runtime.cpp string.h string.cpp utils.h value.cpp)
+set(jinja_patched runtime.cpp runtime.h string.cpp utils.h value.cpp value.h)
 foreach(file ${jinja_patched})
   file(READ ${jinja_dir}/common/jinja/${file} jinja_text_${file})
 endforeach()
@@ -67,6 +67,28 @@ jinja_patch(value.cpp [[indented += indent;]]
 jinja_patch(value.cpp [[indent = static_cast<int>(val_indent->as_int());]]
   [[mayfly::template_budget::spend_bytes(1000 * std::clamp<int64_t>(val_indent->as_int(), 0, 1 << 30));
         indent = static_cast<int>(val_indent->as_int());]])
+jinja_patch(value.cpp [[while ((pos = str.find(old_str, pos)) != std::string::npos) {
+                        str.replace(pos, old_str.length(), new_str);
+                        pos += new_str.length();
+                    }]] [[string_replace_all(str, old_str, new_str);]])
+jinja_patch(value.cpp [[new_res.reserve(str.length() + new_str.length() * (str.length() + 1));]]
+  [[mayfly::template_budget::spend_bytes(str.length() + new_str.length() * (str.length() + 1));
+                    new_res.reserve(str.length() + new_str.length() * (str.length() + 1));]])
+jinja_patch(value.cpp [[result.parts.insert(result.parts.end(),]]
+  [[mayfly::template_budget::spend_bytes(arg_str.length() + 32 * arg_str.parts.size());
+                result.parts.insert(result.parts.end(),]])
+jinja_patch(value.cpp [[    auto indent_str = [indent, curr_lvl]() -> std::string {]]
+  [[    mayfly::template_budget::spend_steps(1);
+    auto indent_str = [indent, curr_lvl]() -> std::string {]])
+jinja_patch(value.h [[ss << (immutable ? "(" : "[");]]
+  [[mayfly::template_budget::spend_steps(1);
+        ss << (immutable ? "(" : "[");]])
+jinja_patch(runtime.cpp [[auto & right_arr = right_val->as_array();]]
+  [[auto & right_arr = right_val->as_array();
+            mayfly::template_budget::spend_steps(left_arr.size() + right_arr.size());]])
+jinja_patch(runtime.h [[static void gather_string_parts_recursive(const value & val, value_string & parts) {]]
+  [[static void gather_string_parts_recursive(const value & val, value_string & parts) {
+    mayfly::template_budget::spend_steps(1);]])
 file(MAKE_DIRECTORY ${jinja_shim}/jinja)
 foreach(file ${jinja_files})
   if(file IN_LIST jinja_patched)
