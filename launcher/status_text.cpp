@@ -73,6 +73,7 @@ std::string upload_line(const RunStatus& agent) {
 std::string guard_line(const RunStatus& agent) {
   std::string text;
   for (const GuardReport& guard : agent.guards) {
+    if (!guard.left_seconds && guard.limit <= 0) continue;  // switched off
     if (!text.empty()) text += " · ";
     text += guard.name + " ";
     if (guard.unit == "USD") {

@@ -1,15 +1,25 @@
 # Whole launches with real processes: launch, status, local provider, agent, local hub, and a trainer
-# without a model. The programs stand together in one folder, as they do when they are installed.
-set(e2e_programs ${CMAKE_BINARY_DIR}/e2e)
-add_custom_target(e2e_programs
-  COMMAND ${CMAKE_COMMAND} -E rm -rf ${e2e_programs}
-  COMMAND ${CMAKE_COMMAND} -E make_directory ${e2e_programs}
-  COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:launch> ${e2e_programs}/launch
-  COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:status> ${e2e_programs}/status
-  COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:agent> ${e2e_programs}/agent
-  COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:localhub> ${e2e_programs}/localhub
-  COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:fake_trainer> ${e2e_programs}/train
-  DEPENDS launch status agent localhub fake_trainer)
+# without a model; where it is built, the real one too. The programs of each kind stand together in
+# one folder, as they do when they are installed.
+function(mayfly_e2e_programs target folder trainer)
+  add_custom_target(${target}
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${folder}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
+    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:launch> ${folder}/launch
+    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:status> ${folder}/status
+    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:agent> ${folder}/agent
+    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:localhub> ${folder}/localhub
+    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:${trainer}> ${folder}/train
+    DEPENDS launch status agent localhub ${trainer})
+endfunction()
+
 mayfly_tests(e2e_launch_tests FOLDERS e2e_launch LINK mayfly_launcher tiny_model)
-target_compile_definitions(e2e_launch_tests PRIVATE MAYFLY_PROGRAMS="${e2e_programs}")
+mayfly_e2e_programs(e2e_programs ${CMAKE_BINARY_DIR}/e2e/fake fake_trainer)
+target_compile_definitions(e2e_launch_tests PRIVATE MAYFLY_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/fake")
 add_dependencies(e2e_launch_tests e2e_programs)
+if(TARGET train)
+  mayfly_e2e_programs(e2e_real_programs ${CMAKE_BINARY_DIR}/e2e/real train)
+  target_compile_definitions(e2e_launch_tests PRIVATE
+    MAYFLY_REAL_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/real")
+  add_dependencies(e2e_launch_tests e2e_real_programs)
+endif()

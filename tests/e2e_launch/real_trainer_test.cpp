@@ -1,0 +1,36 @@
+// The main job itself: a real model trained by the real trainer under the real agent, published,
+// and gone. Only where the trainer is built (presets cpu, cuda, release).
+#include "tests/e2e_launch/launch_fixture.h"
+
+namespace mayfly {
+namespace {
+
+TEST_F(LaunchTest, TrainsARealModelAndPublishesIt) {
+#ifdef MAYFLY_REAL_PROGRAMS
+  programs = MAYFLY_REAL_PROGRAMS;
+  std::ofstream(root / "run.yaml") << "model: {base: model}\n"
+                                      "data: {path: data.jsonl, test_size: 0.25}\n"
+                                      "train: {epochs: 2, per_device_batch_size: 4, threads: 1}\n"
+                                      "run: {name: one}\n";
+  const Answer answer = run("launch", "run.yaml --wait --price 36");
+  ASSERT_EQ(answer.code, 0) << answer.out << answer.err;
+  EXPECT_EQ(branches("local/one"),
+            (std::vector<std::string>{"checkpoint-epoch-1", "checkpoint-epoch-2", "main"}));
+  const nlohmann::json status = status_of("one");
+  EXPECT_EQ(status["step"], 6);
+  EXPECT_GT(status["held_out_loss_before"].get<double>(), 0.0);
+  EXPECT_LT(status["held_out_loss"].get<double>(), status["held_out_loss_before"].get<double>());
+  EXPECT_EQ(run("launch", "pull one --to pulled").code, 0);
+  for (const char* file : {"adapter_model.safetensors", "adapter_config.json", "README.md"}) {
+    EXPECT_TRUE(std::filesystem::exists(root / "pulled" / file)) << file;
+  }
+  // The next plan knows how fast this machine is.
+  const Answer plan = run("launch", "plan run.yaml --run-name two");
+  EXPECT_NE(plan.out.find("speed measured in run one"), std::string::npos) << plan.out;
+#else
+  GTEST_SKIP() << "the trainer is not built here: configure with -DMAYFLY_TRAINER=cpu";
+#endif
+}
+
+}  // namespace
+}  // namespace mayfly
