@@ -3,6 +3,8 @@
 #include "core/config/load.h"
 
 #include <filesystem>
+#include <fstream>
+#include <random>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -405,6 +407,35 @@ TEST_F(LoadTest, WithoutAHomeFolderNoProfileIsRead) {
   inputs_.environment["XDG_CONFIG_HOME"] = (folder_ / "xdg").string();
   write("xdg/mayfly/config.yaml", "train: {epochs: 8}\n");
   EXPECT_EQ(load("").config.train.epochs, 8.0);
+}
+
+// Files with bytes changed, removed, doubled and cut off: each is read or refused, with a place in
+// the file, in no time; and what is accepted can be written and read again.
+TEST_F(LoadTest, ReadsOrRefusesEveryDamagedFile) {
+  std::ifstream stream(MAYFLY_SOURCE_DIR "/tests/data/config/docker_guide.yaml");
+  const std::string whole{std::istreambuf_iterator<char>(stream), {}};
+  ASSERT_GT(whole.size(), 1'000u);
+  const std::string bytes = "\n\t :-#[]{},&*!|>'\"%@`?~$\\0aZ\x00\xFF\xC3";
+  std::mt19937 random(3);
+  int accepted = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string text = whole.substr(0, random() % 8 == 0 ? random() % whole.size() : whole.size());
+    for (auto edits = 1 + random() % 4; edits > 0 && !text.empty(); --edits) {
+      const std::size_t at = random() % text.size();
+      const auto kind = random() % 3;
+      if (kind == 0) text[at] = bytes[random() % bytes.size()];
+      if (kind == 1) text.erase(at, 1 + random() % 20);
+      if (kind == 2) text.insert(at, text.substr(at / 2, random() % 40));
+    }
+    const LoadedConfig loaded = load(text);
+    for (const Error& problem : loaded.problems) {
+      ASSERT_FALSE(problem.message.empty()) << text;
+      ASSERT_FALSE(problem.at.file.empty()) << problem.message << "\n" << text;
+    }
+    accepted += loaded.problems.empty() ? 1 : 0;
+  }
+  // The whole file has keys that are not built; only what is cut off before them is accepted.
+  EXPECT_LT(accepted, 60);
 }
 
 // A file that names a token shows it nowhere, whatever is wrong with it.
