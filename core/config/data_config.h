@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/config/field.h"
@@ -86,10 +85,5 @@ struct DataConfig {
   }
 };
 static_assert(field_count<DataConfig>() == member_count<DataConfig>());
-
-// The number of samples that a file's name states, as the guides' generators write it:
-// "filtered-9188.jsonl" -> 9188, with anything before it. Nothing for other names. The number is a
-// limit for data.max_train_samples, which wins where it is set.
-std::optional<std::int64_t> samples_in_name(std::string_view path);
 
 }  // namespace mayfly

@@ -50,9 +50,11 @@ std::string code(const std::string& text) {
   return text.empty() ? "" : "`" + text + "`";
 }
 
+// A text that Markdown shows as it is in a table: `|` would end the cell, `<` start a tag.
 std::string table_cell(std::string text) {
-  for (auto bar = text.find('|'); bar != std::string::npos; bar = text.find('|', bar + 2)) {
-    text.insert(bar, "\\");
+  for (auto at = text.find_first_of("|<"); at != std::string::npos;
+       at = text.find_first_of("|<", at + 2)) {
+    text.insert(at, "\\");
   }
   return text;
 }
@@ -122,10 +124,9 @@ origin. `null` sets a field back to its default.
 
 **In texts** of files and of the command line, `${NAME}` is an environment variable and `${NAME:-x}`
 is `x` where it is unset or empty; `$${` is a literal `${`. Between `{}` or `[]` of YAML such a text
-needs quotes. A file `.env` in the working directory
-(lines `NAME=value`) fills in variables that are unset. `{name}` in `data.path`, `data.val_path`,
-`hub.repo`, `hub.repo_prefix` and `run.name` is the value of `generate.vars.name`. `~/` at the start
-of a path is the home folder.
+needs quotes. A file `.env` in the working directory (lines `NAME=value`) fills in variables that are
+unset. `{name}` in `data.path`, `data.val_path`, `hub.repo`, `hub.repo_prefix` and `run.name` is the
+value of `generate.vars.name`. `~/` at the start of a path is the home folder.
 
 **Types.** Lists may be one text with commas (`"11,23"`). Durations are `90s`, `30m`, `6h`, `2d`;
 numbers of hours or minutes may be given as durations too. Amounts are decimals with up to six

@@ -218,18 +218,5 @@ TEST(ProblemsTest, TimeToLiveIsLongerThanTheReserve) {
   EXPECT_EQ(problems(config).size(), 1u);
 }
 
-// Row L-19: the file's name says how many samples it has.
-TEST(SamplesInNameTest, ReadsTheNumberOfFilteredFiles) {
-  EXPECT_EQ(samples_in_name("filtered-9188.jsonl"), 9188);
-  EXPECT_EQ(samples_in_name("output/numberss-dogs-2025-filtered-9188.jsonl"), 9188);
-  EXPECT_EQ(samples_in_name("filtered-1.jsonl"), 1);
-  for (const char* name :
-       {"", "filtered-.jsonl", "filtered-12.json", "filtered-12x.jsonl", "9188.jsonl",
-        "filtered-0.jsonl", "filtered--3.jsonl", "filtered-99999999999999999999.jsonl",
-        "filtered-9/raw.jsonl", "filtered-9188.jsonl.gz"}) {
-    EXPECT_EQ(samples_in_name(name), std::nullopt) << name;
-  }
-}
-
 }  // namespace
 }  // namespace mayfly
