@@ -1,41 +1,65 @@
 #include "trainer/ops/cross_entropy.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
+#include "trainer/ops/on_rows.h"
+
 namespace mayfly {
 
 namespace {
 
 // Calls use(first row, number of rows) for slices whose logits fit into kLogitBytes.
-void for_each_slice(std::int64_t rows, std::int64_t vocabulary, const auto& use) {
+void for_each_slice(std::int64_t rows, const at::Tensor& head, const auto& use) {
   const std::int64_t most =
-      std::max<std::int64_t>(1, kLogitBytes / (vocabulary * std::int64_t{sizeof(float)}));
+      std::max<std::int64_t>(1, kLogitBytes / (head.size(0) * head.element_size()));
   for (std::int64_t first = 0; first < rows; first += most) {
     use(first, std::min(most, rows - first));
   }
-}
-
-// Logarithms of the probabilities, float32.
-at::Tensor log_probabilities(const at::Tensor& hidden, const at::Tensor& head) {
-  return at::log_softmax(at::mm(hidden, head.t()), -1, at::kFloat);
 }
 
 double picked_loss(const at::Tensor& log_probability, const at::Tensor& targets) {
   return -log_probability.gather(1, targets.unsqueeze(1)).sum(at::kDouble).item<double>();
 }
 
+// Calls loss_of(row, width, target) for each row of `logits` and adds up, always in the order of
+// the rows, so that the number of threads does not change the sum.
+double sum_rows(const at::Tensor& logits, const at::Tensor& targets, const auto& loss_of) {
+  const std::int64_t rows = logits.size(0), width = logits.size(1);
+  const std::int64_t* const target = targets.const_data_ptr<std::int64_t>();
+  std::vector<double> losses(static_cast<std::size_t>(rows));
+  with_row_type(logits, [&]<class T>(T) {
+    for_row_ranges(rows, width, [&](std::int64_t first, std::int64_t count) {
+      for (std::int64_t row = first; row < first + count; ++row) {
+        losses[static_cast<std::size_t>(row)] =
+            loss_of(row_data<T>(logits) + row * width, width, target[row]);
+      }
+    });
+  });
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
+}
+
 }  // namespace
 
 double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets) {
   double loss = 0;
-  for_each_slice(hidden.size(0), head.size(0), [&](std::int64_t first, std::int64_t count) {
-    loss += picked_loss(log_probabilities(hidden.narrow(0, first, count), head),
-                        targets.narrow(0, first, count));
+  for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
+    const at::Tensor slice_targets = targets.narrow(0, first, count);
+    const at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
+    if (has_row_kernels(logits)) {
+      loss += sum_rows(logits, slice_targets,
+                       [](const auto* row, std::int64_t width, std::int64_t target) {
+                         return row_kernels::cross_entropy(row, width, target);
+                       });
+    } else {
+      loss += picked_loss(at::log_softmax(logits, -1, at::kFloat), slice_targets);
+    }
   });
   return loss;
 }
@@ -43,15 +67,26 @@ double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at:
 CrossEntropyGradient cross_entropy_with_gradient(const at::Tensor& hidden, const at::Tensor& head,
                                                  const at::Tensor& targets, double scale) {
   CrossEntropyGradient result{.loss = 0, .dhidden = at::empty_like(hidden)};
-  for_each_slice(hidden.size(0), head.size(0), [&](std::int64_t first, std::int64_t count) {
+  for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor slice_targets = targets.narrow(0, first, count);
-    at::Tensor logits = log_probabilities(hidden.narrow(0, first, count), head);
-    result.loss += picked_loss(logits, slice_targets);
-    at::Tensor dlogits = logits.exp_();
-    dlogits.scatter_add_(1, slice_targets.unsqueeze(1),
-                         at::ones({count, 1}, dlogits.options()).neg_());
+    at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
+    if (has_row_kernels(logits)) {
+      result.loss += sum_rows(logits, slice_targets,
+                              [scale](auto* row, std::int64_t width, std::int64_t target) {
+                                return row_kernels::cross_entropy_gradient(
+                                    row, width, target, static_cast<float>(scale));
+                              });
+    } else {
+      const at::Tensor log_probability = at::log_softmax(logits, -1, at::kFloat);
+      result.loss += picked_loss(log_probability, slice_targets);
+      const at::Tensor minus_one = at::ones({count, 1}, log_probability.options()).neg_();
+      logits = log_probability.exp()
+                   .scatter_add_(1, slice_targets.unsqueeze(1), minus_one)
+                   .mul_(scale)
+                   .to(head.scalar_type());
+    }
     at::Tensor dhidden = result.dhidden.narrow(0, first, count);
-    dhidden.copy_(at::mm(dlogits.mul_(scale).to(head.scalar_type()), head));
+    at::mm_out(dhidden, logits, head);
   });
   return result;
 }

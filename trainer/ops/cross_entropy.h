@@ -8,7 +8,7 @@
 // Shapes   hidden (S, D): only rows that count; head (V, D); targets (S) int64.
 // Types    hidden, head, dh: the type of computing; logits rounded to it and then in float32, as in
 //          transformers; the sum over rows in double.
-// Memory   at most kLogitBytes for a slice, in float32.
+// Memory   at most kLogitBytes of logits at once.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace mayfly {
 
-inline constexpr std::int64_t kLogitBytes = 64 << 20;
+inline constexpr std::int64_t kLogitBytes = 32 << 20;
 
 // Sum of the losses.
 double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);

@@ -3,10 +3,23 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/neg.h>
 
+#include "trainer/ops/on_rows.h"
+
 namespace mayfly {
 
 void rope_apply(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, Turn turn) {
   const std::int64_t half = x.size(2) / 2;
+  if (has_row_kernels(x)) {
+    const std::int64_t heads = x.size(1);
+    with_row_type(x, [&]<class T>(T) {
+      for_row_ranges(x.size(0), heads * 2 * half, [&](std::int64_t first, std::int64_t count) {
+        row_kernels::rope(row_data<T>(x) + first * heads * 2 * half,
+                          row_data<T>(cosine) + first * half, row_data<T>(sine) + first * half,
+                          count, heads, half, turn == Turn::forward ? 1.0f : -1.0f);
+      });
+    });
+    return;
+  }
   const at::Tensor c = cosine.unsqueeze(1);
   const at::Tensor s = turn == Turn::forward ? sine.unsqueeze(1) : sine.unsqueeze(1).neg();
   const at::Tensor a = x.narrow(2, 0, half);

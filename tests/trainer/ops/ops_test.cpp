@@ -1,0 +1,133 @@
+// Each op against the same in double or against a second way. Bounds are a few roundings of the
+// type; shapes include one row, odd widths and slices that do not divide.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "tests/trainer/tiny_llama.h"
+#include "trainer/ops/attention.h"
+#include "trainer/ops/cross_entropy.h"
+#include "trainer/ops/rms_norm.h"
+#include "trainer/ops/rope_apply.h"
+#include "trainer/ops/swiglu.h"
+
+namespace mayfly {
+namespace {
+
+at::Tensor leaf(const at::Tensor& x) {
+  return x.to(at::kDouble).clone().requires_grad_(true);
+}
+
+// One unit of rounding, relative to the largest value.
+double unit(at::ScalarType type) {
+  return type == at::kBFloat16 ? 0x1.0p-8 : 0x1.0p-23;
+}
+
+class OpsTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  at::Tensor draw(at::IntArrayRef shape, std::uint64_t seed) const {
+    return random_tensor(shape, 1.0, seed).to(GetParam());
+  }
+  double tolerance(double units) const {
+    return units * unit(GetParam());
+  }
+};
+
+TEST_P(OpsTest, RmsNormAndItsGradient) {
+  for (const std::int64_t width : {1, 31, 64, 577}) {
+    const at::Tensor x = draw({5, width}, 1), w = draw({width}, 2), dy = draw({5, width}, 3);
+    const at::Tensor x_ref = leaf(x);
+    const at::Tensor y_ref =
+        x_ref * at::rsqrt(x_ref.square().mean(-1, true) + 1e-5) * w.to(at::kDouble);
+    y_ref.backward(dy.to(at::kDouble));
+    EXPECT_LT(relative_difference(rms_norm(x, w, 1e-5), y_ref), tolerance(2)) << width;
+    const at::Tensor dx = draw({5, width}, 4);
+    const at::Tensor right = dx.to(at::kDouble) + x_ref.grad();
+    rms_norm_backward(dx, dy, x, w, 1e-5);
+    EXPECT_LT(relative_difference(dx, right), tolerance(4)) << width;
+  }
+}
+
+// transformers rounds x · r before it multiplies by the weight; the difference is one unit in a
+// quarter of all bf16 outputs, and must not be there.
+TEST(RmsNormTest, RoundsTwiceAsTransformersDoes) {
+  const at::Tensor x = random_tensor({50, 64}, 1.0, 1).to(at::kBFloat16);
+  const at::Tensor w = random_tensor({64}, 1.0, 2).to(at::kBFloat16);
+  const at::Tensor x_float = x.to(at::kFloat);
+  const at::Tensor normed = x_float * at::rsqrt(x_float.square().mean(-1, true) + 1e-5);
+  EXPECT_TRUE(rms_norm(x, w, 1e-5).equal(w * normed.to(at::kBFloat16)));
+}
+
+TEST_P(OpsTest, SwigluAndItsGradients) {
+  const at::Tensor e = draw({7, 33}, 1).mul(4), g = draw({7, 33}, 2), dh = draw({7, 33}, 3);
+  const at::Tensor e_ref = leaf(e), g_ref = leaf(g);
+  const at::Tensor h_ref = e_ref * at::sigmoid(e_ref) * g_ref;
+  h_ref.backward(dh.to(at::kDouble));
+  EXPECT_LT(relative_difference(swiglu(e, g), h_ref), tolerance(3));
+  const auto [de, dg] = swiglu_backward(dh, e, g);
+  EXPECT_LT(relative_difference(de, e_ref.grad()), tolerance(4));
+  EXPECT_LT(relative_difference(dg, g_ref.grad()), tolerance(4));
+}
+
+TEST(SwigluTest, StandsGreatNumbers) {
+  const at::Tensor e = at::tensor({-200.0f, -90.0f, 0.0f, 90.0f, 200.0f});
+  const at::Tensor one = at::ones({5});
+  EXPECT_TRUE(swiglu(e, one).equal(at::silu(e)));
+  const auto [de, dg] = swiglu_backward(one, e, one);
+  EXPECT_TRUE(de.isfinite().all().item<bool>());
+  EXPECT_EQ(de[4].item<float>(), 1.0f);
+}
+
+TEST_P(OpsTest, RopeTurnsAndTurnsBack) {
+  const at::Tensor x = draw({6, 3, 10}, 1), angle = random_tensor({6, 5}, 3.0, 2);
+  const at::Tensor c = angle.cos().to(GetParam()), s = angle.sin().to(GetParam());
+  const at::Tensor a = x.narrow(2, 0, 5).to(at::kDouble), b = x.narrow(2, 5, 5).to(at::kDouble);
+  const at::Tensor cd = c.to(at::kDouble).unsqueeze(1), sd = s.to(at::kDouble).unsqueeze(1);
+  const at::Tensor turned = x.clone();
+  rope_apply(turned, c, s, Turn::forward);
+  EXPECT_LT(relative_difference(turned, at::cat({a * cd - b * sd, b * cd + a * sd}, 2)),
+            tolerance(2));
+  rope_apply(turned, c, s, Turn::backward);
+  EXPECT_LT(relative_difference(turned, x), tolerance(6));
+}
+
+TEST_P(OpsTest, AttentionTheFusedWayIsAttentionInProducts) {
+  for (const std::int64_t kv_heads : {1, 2, 6}) {
+    const std::vector<std::int64_t> starts = {0, 1, 40, 43};
+    const at::Tensor q = draw({43, 6, 16}, 1), k = draw({43, kv_heads, 16}, 2);
+    const at::Tensor v = draw({43, kv_heads, 16}, 3), dout = draw({43, 6, 16}, 4);
+    const auto fused = attention(q, k, v, starts, AttentionBackend::fused);
+    const auto products = attention(q, k, v, starts, AttentionBackend::products);
+    EXPECT_LT(relative_difference(fused.out, products.out), tolerance(8)) << kv_heads;
+    const auto a = attention_backward(dout, q, k, v, fused, starts, AttentionBackend::fused);
+    const auto b = attention_backward(dout, q, k, v, products, starts, AttentionBackend::products);
+    EXPECT_LT(relative_difference(a.dq, b.dq), tolerance(16)) << kv_heads;
+    EXPECT_LT(relative_difference(a.dk, b.dk), tolerance(16)) << kv_heads;
+    EXPECT_LT(relative_difference(a.dv, b.dv), tolerance(16)) << kv_heads;
+  }
+}
+
+TEST_P(OpsTest, CrossEntropyAndItsGradientOverSeveralSlices) {
+  // 20,000 words are 80 or 40 KB a row: 32 MB hold 419 or 838 of the 1,000 rows, so the last slice
+  // is shorter than the others.
+  const at::Tensor hidden = draw({1000, 4}, 1), head = draw({20000, 4}, 2);
+  const at::Tensor targets = at::arange(1000, at::kLong).mul_(19);
+  const at::Tensor hidden_ref = leaf(hidden);
+  const at::Tensor right = -at::matmul(hidden_ref, head.to(at::kDouble).t())
+                                .log_softmax(-1)
+                                .gather(1, targets.unsqueeze(1))
+                                .sum();
+  (right * 0.25).backward();
+  const auto got = cross_entropy_with_gradient(hidden, head, targets, 0.25);
+  EXPECT_NEAR(got.loss / right.item<double>(), 1.0, tolerance(1));
+  EXPECT_EQ(cross_entropy(hidden, head, targets), got.loss);
+  EXPECT_LT(relative_difference(got.dhidden, hidden_ref.grad()), tolerance(16));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, OpsTest, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) {
+                           return type.param == at::kFloat ? "Float" : "Bfloat16";
+                         });
+
+}  // namespace
+}  // namespace mayfly

@@ -1,0 +1,263 @@
+// Compiled with -O3 and without errno and traps of the maths functions (trainer/CMakeLists.txt), so
+// that the loops below become vector instructions. Sums are kept in kLanes independent lanes, since
+// the compiler may not reorder a sum by itself.
+#include "trainer/ops/row_kernels.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+// Every kernel is written once as an always-inlined template and instantiated in a function that
+// the compiler clones per instruction set; a clone cannot be a template itself.
+#define MAYFLY_INLINE [[gnu::always_inline]] inline
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define MAYFLY_CLONES [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]]
+#else
+#define MAYFLY_CLONES
+#endif
+
+namespace mayfly {
+
+namespace {
+
+constexpr int kLanes = 32;
+
+MAYFLY_INLINE float load(float value) {
+  return value;
+}
+MAYFLY_INLINE float load(Bf16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16);
+}
+
+template <class T>
+T rounded(float value);
+template <>
+MAYFLY_INLINE float rounded<float>(float value) {
+  return value;
+}
+// To nearest, ties to even. A NaN stays one: those of arithmetic have their low bits clear.
+template <>
+MAYFLY_INLINE Bf16 rounded<Bf16>(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// e^x to 2 units of 2^-23 for x in [-87, 88]; beyond, the value at the limit. Cody-Waite reduction
+// and the polynomial of Cephes' expf (Moshier 1992), in operations that vectorise.
+MAYFLY_INLINE float exponential(float x) {
+  x = std::min(std::max(x, -87.0f), 88.0f);
+  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: adding it leaves a whole number
+  const float shifted = x * 1.44269504f + kRounder;
+  const float n = shifted - kRounder;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const auto power = std::bit_cast<std::int32_t>(shifted) << 23;  // n is in the lowest bits
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(p) + power);
+}
+
+MAYFLY_INLINE float sigmoid(float x) {
+  return 1.0f / (1.0f + exponential(-x));
+}
+
+// Sum over i of term(i), in a fixed order.
+template <class Term>
+MAYFLY_INLINE float sum(std::int64_t count, const Term& term) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
+  }
+  for (int lane = 0; i < count; ++i, ++lane) lanes[lane] += term(i);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  }
+  return lanes[0];
+}
+
+template <class T>
+MAYFLY_INLINE float largest(const T* x, std::int64_t count) {
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, load(x[0]));
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float value = load(x[i + lane]);
+      lanes[lane] = value > lanes[lane] ? value : lanes[lane];
+    }
+  }
+  for (; i < count; ++i) lanes[0] = std::max(lanes[0], load(x[i]));
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
+template <class T>
+MAYFLY_INLINE float inverse_rms(const T* x, std::int64_t width, float eps) {
+  const float squares = sum(width, [x](std::int64_t i) { return load(x[i]) * load(x[i]); });
+  return 1.0f / std::sqrt(squares / static_cast<float>(width) + eps);
+}
+
+template <class T>
+MAYFLY_INLINE void norm_rows(T* __restrict y, const T* __restrict x, const T* __restrict weight,
+                             std::int64_t rows, std::int64_t width, float eps) {
+  for (; rows > 0; --rows, x += width, y += width) {
+    const float r = inverse_rms(x, width, eps);
+    for (std::int64_t i = 0; i < width; ++i) {
+      y[i] = rounded<T>(load(weight[i]) * load(rounded<T>(load(x[i]) * r)));
+    }
+  }
+}
+
+template <class T>
+MAYFLY_INLINE void norm_backward_rows(T* __restrict dx, const T* __restrict dy,
+                                      const T* __restrict x, const T* __restrict weight,
+                                      std::int64_t rows, std::int64_t width, float eps) {
+  for (; rows > 0; --rows, x += width, dy += width, dx += width) {
+    const float r = inverse_rms(x, width, eps);
+    const float dot =
+        sum(width, [&](std::int64_t i) { return load(weight[i]) * load(dy[i]) * load(x[i]); });
+    const float pull = dot / static_cast<float>(width) * r * r;
+    for (std::int64_t i = 0; i < width; ++i) {
+      const float slope = r * (load(weight[i]) * load(dy[i]) - load(x[i]) * pull);
+      dx[i] = rounded<T>(load(dx[i]) + slope);
+    }
+  }
+}
+
+template <class T>
+MAYFLY_INLINE void swiglu_range(T* __restrict h, const T* __restrict e, const T* __restrict g,
+                                std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float gate = load(e[i]);
+    h[i] = rounded<T>(load(rounded<T>(gate * sigmoid(gate))) * load(g[i]));
+  }
+}
+
+template <class T>
+MAYFLY_INLINE void swiglu_backward_range(T* __restrict de, T* __restrict dg, const T* __restrict dh,
+                                         const T* __restrict e, const T* __restrict g,
+                                         std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float gate = load(e[i]), slope = load(dh[i]), s = sigmoid(gate);
+    dg[i] = rounded<T>(slope * gate * s);
+    de[i] = rounded<T>(slope * load(g[i]) * s * (1.0f + gate * (1.0f - s)));
+  }
+}
+
+template <class T>
+MAYFLY_INLINE void rope_rows(T* __restrict x, const T* __restrict cosine, const T* __restrict sine,
+                             std::int64_t rows, std::int64_t heads, std::int64_t half, float sign) {
+  for (; rows > 0; --rows, cosine += half, sine += half) {
+    for (std::int64_t head = 0; head < heads; ++head, x += 2 * half) {
+      T* __restrict const second = x + half;
+      for (std::int64_t i = 0; i < half; ++i) {
+        const float a = load(x[i]), b = load(second[i]);
+        const float c = load(cosine[i]), s = sign * load(sine[i]);
+        x[i] = rounded<T>(a * c - b * s);
+        second[i] = rounded<T>(b * c + a * s);
+      }
+    }
+  }
+}
+
+struct Normalizer {
+  float top;    // the largest logit
+  float total;  // sum of exp(logit - top)
+};
+
+template <class T>
+MAYFLY_INLINE Normalizer normalizer(const T* row, std::int64_t width) {
+  const float top = largest(row, width);
+  return {top, sum(width, [row, top](std::int64_t i) { return exponential(load(row[i]) - top); })};
+}
+
+template <class T>
+MAYFLY_INLINE double row_loss(const T* row, std::int64_t target, const Normalizer& n) {
+  return std::log(static_cast<double>(n.total)) + static_cast<double>(n.top) -
+         static_cast<double>(load(row[target]));
+}
+
+template <class T>
+MAYFLY_INLINE double loss_and_gradient(T* __restrict row, std::int64_t width, std::int64_t target,
+                                       float scale) {
+  const Normalizer n = normalizer(row, width);
+  const double loss = row_loss(row, target, n);  // before the row is overwritten
+  const float at_target = scale * (exponential(load(row[target]) - n.top) / n.total - 1.0f);
+  const float factor = scale / n.total;
+  for (std::int64_t i = 0; i < width; ++i) {
+    row[i] = rounded<T>(factor * exponential(load(row[i]) - n.top));
+  }
+  row[target] = rounded<T>(at_target);
+  return loss;
+}
+
+}  // namespace
+
+namespace row_kernels {
+
+MAYFLY_CLONES void rms_norm(float* y, const float* x, const float* weight, std::int64_t rows,
+                            std::int64_t width, float eps) {
+  norm_rows(y, x, weight, rows, width, eps);
+}
+MAYFLY_CLONES void rms_norm(Bf16* y, const Bf16* x, const Bf16* weight, std::int64_t rows,
+                            std::int64_t width, float eps) {
+  norm_rows(y, x, weight, rows, width, eps);
+}
+
+MAYFLY_CLONES void rms_norm_backward(float* dx, const float* dy, const float* x,
+                                     const float* weight, std::int64_t rows, std::int64_t width,
+                                     float eps) {
+  norm_backward_rows(dx, dy, x, weight, rows, width, eps);
+}
+MAYFLY_CLONES void rms_norm_backward(Bf16* dx, const Bf16* dy, const Bf16* x, const Bf16* weight,
+                                     std::int64_t rows, std::int64_t width, float eps) {
+  norm_backward_rows(dx, dy, x, weight, rows, width, eps);
+}
+
+MAYFLY_CLONES void swiglu(float* h, const float* e, const float* g, std::int64_t count) {
+  swiglu_range(h, e, g, count);
+}
+MAYFLY_CLONES void swiglu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t count) {
+  swiglu_range(h, e, g, count);
+}
+
+MAYFLY_CLONES void swiglu_backward(float* de, float* dg, const float* dh, const float* e,
+                                   const float* g, std::int64_t count) {
+  swiglu_backward_range(de, dg, dh, e, g, count);
+}
+MAYFLY_CLONES void swiglu_backward(Bf16* de, Bf16* dg, const Bf16* dh, const Bf16* e, const Bf16* g,
+                                   std::int64_t count) {
+  swiglu_backward_range(de, dg, dh, e, g, count);
+}
+
+MAYFLY_CLONES void rope(float* x, const float* cosine, const float* sine, std::int64_t rows,
+                        std::int64_t heads, std::int64_t half, float sign) {
+  rope_rows(x, cosine, sine, rows, heads, half, sign);
+}
+MAYFLY_CLONES void rope(Bf16* x, const Bf16* cosine, const Bf16* sine, std::int64_t rows,
+                        std::int64_t heads, std::int64_t half, float sign) {
+  rope_rows(x, cosine, sine, rows, heads, half, sign);
+}
+
+MAYFLY_CLONES double cross_entropy(const float* row, std::int64_t width, std::int64_t target) {
+  return row_loss(row, target, normalizer(row, width));
+}
+MAYFLY_CLONES double cross_entropy(const Bf16* row, std::int64_t width, std::int64_t target) {
+  return row_loss(row, target, normalizer(row, width));
+}
+
+MAYFLY_CLONES double cross_entropy_gradient(float* row, std::int64_t width, std::int64_t target,
+                                            float scale) {
+  return loss_and_gradient(row, width, target, scale);
+}
+MAYFLY_CLONES double cross_entropy_gradient(Bf16* row, std::int64_t width, std::int64_t target,
+                                            float scale) {
+  return loss_and_gradient(row, width, target, scale);
+}
+
+}  // namespace row_kernels
+}  // namespace mayfly
