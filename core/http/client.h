@@ -34,6 +34,9 @@ struct HttpRequest {
   // Instead of HttpResponse::body: the answer goes to this file, from its present end if the server
   // answers 206.
   std::filesystem::path to_file;
+  // Called a few times a second during the transfer, from the sending thread: with the bytes of
+  // `to_file`, else with those sent of the body.
+  std::function<void(std::int64_t)> progress;
   int max_redirects = 0;
   std::chrono::seconds connect_timeout{10};
   std::chrono::seconds total_timeout{60};

@@ -76,6 +76,10 @@ class Transfer {
   bool stopped() const {
     return stop_ != nullptr && stop_->load();
   }
+  void tell_progress() const {
+    if (!request_.progress) return;
+    request_.progress(request_.to_file.empty() ? body_sent_ : file_size_);
+  }
   HttpResponse& response() {
     return response_;
   }
@@ -136,6 +140,7 @@ Status Transfer::open_files() {
     std::error_code code;
     const auto size = fs::file_size(request_.to_file, code);
     if (!code) resume_at_ = static_cast<std::int64_t>(size);
+    file_size_ = resume_at_;
   }
   return Unit{};
 }
@@ -251,6 +256,7 @@ std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* tr
 }
 
 int on_progress(void* transfer, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  static_cast<Transfer*>(transfer)->tell_progress();
   return static_cast<Transfer*>(transfer)->stopped() ? 1 : 0;
 }
 

@@ -1,47 +1,22 @@
 #include "core/store/hub_download.h"
 
-#include <algorithm>
-#include <optional>
-
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <unistd.h>
 
 #include "core/atomic_file.h"
-#include "core/sha256.h"
+#include "core/store/file_download.h"
 #include "core/store/hub.h"
 #include "core/url.h"
 
 namespace mayfly {
 
 namespace fs = std::filesystem;
-using std::chrono::seconds;
 
 namespace {
 
-constexpr int kMostRedirects = 5;
-constexpr int kMostWrongHashes = 2;
-
-bool is_redirect(int status) {
-  return status >= 301 && status <= 308 && status != 304;
-}
-
 std::string hash_of(const StoredFile& file) {
   return file.sha256.empty() ? file.git_blob_id : file.sha256;
-}
-
-Result<bool> has_content(const fs::path& path, const StoredFile& file) {
-  std::error_code code;
-  const auto size = fs::file_size(path, code);
-  if (code || static_cast<std::int64_t>(size) != file.size) return false;
-  if (!file.sha256.empty()) {
-    const auto hash = sha256_file(path);
-    if (!hash) return hash.error();
-    return *hash == file.sha256;
-  }
-  const auto bytes = read_file(path);
-  if (!bytes) return bytes.error();
-  return git_blob_id(*bytes) == file.git_blob_id;
 }
 
 bool is_wanted(const std::string& path, const std::vector<std::string>& allow) {
@@ -109,92 +84,20 @@ std::int64_t size_of(const fs::path& path) {
   return code ? 0 : static_cast<std::int64_t>(size);
 }
 
-struct Answer {
-  Result<HttpResponse> response;
-  bool from_storage = false;  // from where the hub sent us, not from the hub itself
-
-  bool is_ok() const {
-    return response && (response->status == 200 || response->status == 206);
-  }
-};
-
-// Asks for the rest of one file once, following redirects: with the token on the hub itself,
-// without it anywhere else.
-Answer ask_for(HubSession& hub, const std::string& path, const StoredFile& file,
-               const fs::path& partial, Retry& retry) {
-  HttpRequest request = hub.request("GET", path);
-  const std::vector<HttpHeader> with_token = request.headers;
-  const std::string home = origin_of(hub.endpoint());
-  request.to_file = partial;
-  request.max_file_bytes = file.size;
-  request.stall_timeout = hub.patience().stall_timeout;
-  request.total_timeout = hub.patience().deadline;
-  for (int redirects = 0; redirects <= kMostRedirects; ++redirects) {
-    auto response = hub.send(request, retry, Repeat::never);
-    const bool from_storage = origin_of(request.url) != home;
-    if (!response || !is_redirect(response->status)) return {std::move(response), from_storage};
-    const auto url = resolve_url(request.url, std::string(response->header("Location")));
-    if (!url) return {url.error(), from_storage};
-    if (home.rfind("https:", 0) == 0 && url->rfind("http:", 0) == 0) {
-      return {Error{ErrorKind::refused, "the hub redirects to an unencrypted address"}, false};
-    }
-    request.headers = origin_of(*url) == home ? with_token : std::vector<HttpHeader>{};
-    request.url = *url;
-  }
-  return {Error{ErrorKind::refused, "the hub redirects too often"}, false};
-}
-
-bool worth_asking_again(const Answer& answer) {
-  if (!answer.response) {
-    const Error& error = answer.response.error();
-    return is_transient(error, true) || error.kind == ErrorKind::corrupt;
-  }
-  const int status = answer.response->status;
-  // Storage answers 403 when a signed address has expired; the hub gives a fresh one. 416: what we
-  // had cannot be a part of the file, and has been removed.
-  return is_transient_status(status) || status == 416 || (answer.from_storage && status == 403);
-}
-
-// Fetches until the file has all its bytes. Every byte that arrives renews the patience.
-Status fetch_bytes(HubSession& hub, const SnapshotRequest& request, const std::string& commit,
-                   const StoredFile& file, const fs::path& partial) {
+// The file is in the folder with the right content.
+Status ensure_file(HubSession& hub, const SnapshotRequest& request, const std::string& commit,
+                   const StoredFile& file, const std::function<void(std::int64_t)>& progress) {
+  const fs::path target = request.folder / file.path;
+  const auto there = has_content(target, file);
+  if (!there) return there.error();
+  if (*there) return Unit{};
+  const fs::path partial = request.folder / ".download" / hash_of(file);
+  if (Status fits = check_space(request.folder, file.size - size_of(partial)); !fits) return fits;
   const std::string path =
       request.repo.web() + "/resolve/" + percent_encode(commit) + "/" + encode_path(file.path);
-  std::optional<Retry> retry(hub.start_retry());
-  std::int64_t before = size_of(partial);
-  if (before == file.size && file.size > 0) return Unit{};
-  for (;;) {
-    const Answer answer = ask_for(hub, path, file, partial, *retry);
-    if (answer.is_ok()) return Unit{};
-    std::error_code ignored;
-    if (answer.response && answer.response->status == 416) fs::remove(partial, ignored);
-    const std::int64_t after = size_of(partial);
-    if (after > before) retry.emplace(hub.start_retry());
-    before = after;
-    if (worth_asking_again(answer) &&
-        retry->wait(answer.response ? asked_wait(*answer.response) : std::nullopt)) {
-      continue;
-    }
-    const std::string doing = "downloading " + file.path;
-    return answer.response ? hub_error(doing, *answer.response)
-                           : while_doing(doing, answer.response.error());
-  }
-}
-
-Status fetch_file(HubSession& hub, const SnapshotRequest& request, const std::string& commit,
-                  const StoredFile& file, const fs::path& partial) {
-  for (int attempt = 0; attempt < kMostWrongHashes; ++attempt) {
-    if (Status complete = fetch_bytes(hub, request, commit, file, partial); !complete) {
-      return complete;
-    }
-    const auto right = has_content(partial, file);
-    if (!right) return right.error();
-    if (*right) return Unit{};
-    std::error_code ignored;
-    fs::remove(partial, ignored);
-  }
-  return Error{ErrorKind::corrupt,
-               "downloading " + file.path + ": what arrives does not have its hash"};
+  FileDownload download(hub, path, file, partial, progress);
+  if (Status fetched = download.fetch(); !fetched) return fetched;
+  return put_in_place(partial, target);
 }
 
 }  // namespace
@@ -223,26 +126,21 @@ Result<Snapshot> download_snapshot(HubSession& hub, const SnapshotRequest& reque
   if (Status made = make_folders(partials); !made) return made.error();
 
   DownloadProgress progress{"", 0, static_cast<std::int64_t>(wanted.size()), 0, snapshot.bytes};
+  const auto tell = [&](std::int64_t of_this_file) {
+    DownloadProgress now = progress;
+    now.bytes_done += of_this_file;
+    if (request.progress) request.progress(now);
+  };
   for (const StoredFile& file : wanted) {
     progress.file = file.path;
-    if (request.progress) request.progress(progress);
-    const fs::path target = request.folder / file.path;
-    const auto there = has_content(target, file);
-    if (!there) return there.error();
-    if (!*there) {
-      const fs::path partial = partials / hash_of(file);
-      if (Status fits = check_space(request.folder, file.size - size_of(partial)); !fits) {
-        return fits.error();
-      }
-      if (Status fetched = fetch_file(hub, request, *commit, file, partial); !fetched) {
-        return fetched.error();
-      }
-      if (Status placed = put_in_place(partial, target); !placed) return placed.error();
+    tell(0);
+    if (Status there = ensure_file(hub, request, *commit, file, tell); !there) {
+      return there.error();
     }
     ++progress.files_done;
     progress.bytes_done += file.size;
   }
-  if (request.progress) request.progress(progress);
+  tell(0);
   std::error_code ignored;
   fs::remove(partials, ignored);  // only when empty
   return snapshot;

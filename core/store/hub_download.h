@@ -23,7 +23,7 @@ struct DownloadProgress {
   std::string file;  // the one at hand
   std::int64_t files_done = 0;
   std::int64_t files = 0;
-  std::int64_t bytes_done = 0;  // of whole files
+  std::int64_t bytes_done = 0;  // also of the file at hand, a few times a second
   std::int64_t bytes = 0;
 };
 
