@@ -157,6 +157,10 @@ class VerbParser {
       app_.add_option("--format", line_.config.format, "yaml, json, json-schema or text")
           ->type_name("FORMAT");
     }
+    if (name == "hub") {
+      words("WHAT", "create, put, get, ls or branches; a repository; files");
+      app_.add_flag("--private", line_.is_private, "Make the repository for yourself only");
+    }
     if (name == "completion") words("SHELL", "bash, zsh or fish");
     if (name == "status") {
       words("RUN", "Names or ids of runs; all that may be billing if none is given");

@@ -69,6 +69,7 @@ struct CommandLine {
   std::vector<std::string> words;  // positional: runs, a shell, what config is to do
   std::string to;                  // of pull
   bool verify = false;             // of receipt
+  bool is_private = false;         // of hub create
   // Help or version: print it on standard output and exit 0.
   std::string show;
 };

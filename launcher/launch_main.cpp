@@ -8,6 +8,7 @@
 #include "launcher/desk.h"
 #include "launcher/doctor_command.h"
 #include "launcher/end_commands.h"
+#include "launcher/hub_command.h"
 #include "launcher/look_commands.h"
 #include "launcher/run_command.h"
 
@@ -55,6 +56,13 @@ Outcome completion_verb(const CommandLine& line) {
   return ExitCode::ok;
 }
 
+Outcome hub_verb(const CommandLine& line, Desk& desk) {
+  const HubCommand command{line.words, line.is_private, desk.flags.json};
+  const Result<HubAddress> address = address_for(command, desk.clock);
+  if (!address) return Failure{{address.error()}};
+  return outcome(hub_command(command, *address, desk.clock));
+}
+
 Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "run" || line.verb == "plan") return run_command(line, desk);
   if (line.verb == "down") return outcome(down_command(line, desk));
@@ -63,6 +71,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "pull") return outcome(pull_command(line, desk));
   if (line.verb == "receipt") return outcome(receipt_command(line, desk));
   if (line.verb == "doctor") return outcome(doctor_command(line, desk));
+  if (line.verb == "hub") return hub_verb(line, desk);
   if (line.verb == "config") return config_verb(line);
   if (line.verb == "name") return name_verb(line, desk);
   return completion_verb(line);

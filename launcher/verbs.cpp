@@ -61,6 +61,12 @@ constexpr std::array kVerbs = {
          .examples = "  launch doctor\n"
                      "  launch doctor -c run.yaml\n",
          .takes_config = true},
+    Verb{.name = "hub",
+         .summary = "Make repositories, upload, download and list files on a hub.",
+         .examples = "  launch hub ls local/my-run@checkpoint-epoch-1\n"
+                     "  launch hub create me/data --private\n"
+                     "  launch hub put me/data tokenizer/ tokenizer\n"
+                     "  launch hub get me/data@main folder '*.json'\n"},
     Verb{.name = "completion",
          .summary = "Print a script that completes commands and flags.",
          .examples =
@@ -74,9 +80,9 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 17> kUnbuiltVerbs = {
-    "hub",  "offers", "apply",  "checkpoint", "extend", "resume", "step", "ssh",    "shell",
-    "exec", "open",   "tunnel", "sync",       "data",   "report", "chat", "convert"};
+constexpr std::array<std::string_view, 16> kUnbuiltVerbs = {
+    "offers", "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",
+    "exec",   "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
 
 constexpr std::array<std::string_view, 33> kUnbuiltFlags = {"--steps",
                                                             "--cloud",
