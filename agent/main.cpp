@@ -37,6 +37,9 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kTurnEvery = 250ms;
+constexpr const char* kUsage =
+    "usage: agent run --plan FILE --secrets FILE | local-boot --instance DIR | "
+    "local-end --instance DIR";
 
 int fail(const Error& error) {
   std::cerr << "error: " << located_message(error) << "\n";
@@ -92,47 +95,37 @@ Status prepare_folders(const RunDirectory& run, const std::string& plan_path) {
   return write_file(run.plan(), *plan);
 }
 
-// The instance's own record says since when it is billed; if it cannot be read now, the time at
-// which the plan was made is earlier, and so on the safe side.
-WallTime billed_since(Provider& provider, const InstanceId& id, const RunPlan& plan) {
+// The instance's own record says since when it is billed, and at what price. If it cannot be read
+// now: the plan was made before the instance, so its time is on the safe side.
+struct Billing {
+  WallTime since;
+  Price price;
+};
+Billing billing_of(Provider& provider, const InstanceId& id, const RunPlan& plan) {
+  Billing billing{plan.created_at, plan.offer.price};
   for (int attempt = 0; attempt < 3; ++attempt) {
-    if (const Result<Instance> instance = provider.get(id)) return instance->created_at;
+    const Result<Instance> instance = provider.get(id);
+    if (!instance) continue;
+    billing.since = instance->created_at;
+    if (instance->price.per_hour > billing.price.per_hour) billing.price = instance->price;
+    break;
   }
-  return plan.created_at;
+  return billing;
 }
 
-int run_plan(const std::string& plan_path, const std::string& secrets_path) {
-  const Result<RunPlan> plan = read_plan(plan_path);
-  if (!plan) return fail(plan.error());
-  const RunDirectory run{plan->run_dir};
-  if (const Status made = prepare_folders(run, plan_path); !made) return fail(made.error());
-  if (const Status log = start_log("agent", LogLevel::info, run.agent_log()); !log) {
-    return fail(log.error());
-  }
-  const char* id = std::getenv("MAYFLY_INSTANCE_ID");
-  if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
+// A run that cannot even begin still ends in good order: it says why, and the instance goes.
+AgentState failed_start(AgentState state, const Error& error) {
+  if (state.reason != StopReason::none) return state;
+  log_error("cannot run this plan: " + located_message(error));
+  state.reason = StopReason::failed;
+  state.detail = located_message(error);
+  state.failure_kind = error.kind == ErrorKind::invalid_config ? "invalid_config" : "";
+  state.stage = Stage::uploading;
+  return state;
+}
 
-  close_up();
-  const int signals = signal_descriptor();
-  SystemClock clock;
-  auto provider = make_provider(plan->offer.provider, {plan->offer.price, state_folder()}, clock);
-  if (!provider) return fail(provider.error());
-  const Result<Publishing> publishing = open_publishing(*plan, secrets_path);
-  if (!publishing) return fail(publishing.error());
-
-  Machine machine({.plan = *plan,
-                   .instance = id,
-                   .created_at = billed_since(**provider, id, *plan),
-                   .policy = make_policy(*plan, destroying_takes(plan->offer.provider)),
-                   .trainer_program = fs::read_symlink("/proc/self/exe").parent_path() / "train",
-                   .download = publishing->download,
-                   .provider = **provider,
-                   .store = publishing->store.get(),
-                   .clock = clock});
-  const AgentPolicy policy = make_policy(*plan, destroying_takes(plan->offer.provider));
-  AgentState state = machine.remembered_state();
-  log_info(std::string("agent ") + kVersion + "  run=" + plan->run_name + " instance=" + id +
-           " stage=" + std::string(stage_name(state.stage)));
+[[noreturn]] void run_for_ever(Machine& machine, const AgentPolicy& policy, AgentState state,
+                               int signals) {
   while (!state.gone) {
     state = take_turn(policy, state, machine);
     machine.report(state);
@@ -141,6 +134,47 @@ int run_plan(const std::string& plan_path, const std::string& secrets_path) {
   log_info("the provider does not list this instance any more");
   // No destructors: a worker thread may hang in a transfer.
   std::_Exit(0);
+}
+
+int run_plan(const std::string& plan_path, const std::string& secrets_path) {
+  Result<RunPlan> plan = read_plan(plan_path);
+  if (!plan) return fail(plan.error());
+  const char* id = std::getenv("MAYFLY_INSTANCE_ID");
+  if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
+  const RunDirectory run{plan->run_dir};
+  const Status prepared = prepare_folders(run, plan_path);
+  if (!start_log("agent", LogLevel::info, run.agent_log())) {
+    (void)start_log("agent", LogLevel::info);  // a disk that is full: then only to the console
+  }
+
+  close_up();
+  const int signals = signal_descriptor();
+  SystemClock clock;
+  auto provider = make_provider(plan->offer.provider, {plan->offer.price, state_folder()}, clock);
+  if (!provider) return fail(provider.error());
+  const Billing billing = billing_of(**provider, id, *plan);
+  plan->offer.price = billing.price;
+  Result<Publishing> publishing = open_publishing(*plan, secrets_path);
+  AgentPolicy policy = make_policy(*plan, destroying_takes(plan->offer.provider));
+  policy.has_hub = publishing && publishing->store;
+
+  const Publishing none;
+  const Publishing& hub = publishing ? *publishing : none;
+  Machine machine({.plan = *plan,
+                   .instance = id,
+                   .created_at = billing.since,
+                   .policy = policy,
+                   .trainer_program = fs::read_symlink("/proc/self/exe").parent_path() / "train",
+                   .download = hub.download,
+                   .provider = **provider,
+                   .store = hub.store.get(),
+                   .clock = clock});
+  AgentState state = machine.remembered_state();
+  if (!prepared) state = failed_start(std::move(state), prepared.error());
+  if (!publishing) state = failed_start(std::move(state), publishing.error());
+  log_info(std::string("agent ") + kVersion + "  run=" + plan->run_name + " instance=" + id +
+           " stage=" + std::string(stage_name(state.stage)));
+  run_for_ever(machine, policy, std::move(state), signals);
 }
 
 // Marks the instance before it answers, then goes on in the background, outside of the instance.
@@ -164,6 +198,10 @@ int main_of(int argc, char** argv) {
     std::cout << "agent " << kVersion << "\n";
     return 0;
   }
+  if (verb == "--help" || verb == "-h") {
+    std::cout << kUsage << "\n";
+    return 0;
+  }
   if (verb == "run") {
     const Result<std::string> plan = option(argc, argv, "--plan");
     const Result<std::string> secrets = option(argc, argv, "--secrets");
@@ -178,9 +216,7 @@ int main_of(int argc, char** argv) {
     const Status booted = boot_local_instance(*folder);
     return booted ? 0 : fail(booted.error());
   }
-  return fail({ErrorKind::usage,
-               "usage: agent run --plan FILE --secrets FILE | local-boot --instance DIR | "
-               "local-end --instance DIR"});
+  return fail({ErrorKind::usage, kUsage});
 }
 
 }  // namespace

@@ -147,7 +147,6 @@ struct Observation {
   std::vector<Event> events;
   TrainerView trainer;
   FetchView fetch;
-  std::int64_t uploaded_bytes = 0;  // since this life began
   std::vector<UploadResult> uploads;
   std::vector<Request> requests;
   int terminations = 0;  // SIGTERMs since the last look

@@ -204,6 +204,18 @@ TEST_F(LocalRunTest, TheSpendLimitStopsTrainingAndSavesIt) {
   EXPECT_EQ(processes_left(), 0);
 }
 
+TEST_F(LocalRunTest, ARunThatCannotBeginSaysWhyAndMakesItselfGo) {
+  plan_.hub_endpoint = "http://127.0.0.1:9";
+  plan_.hub_repo = "not a repository";
+  launch(60s);
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(status->reason, "failed");
+  EXPECT_EQ(status->exit_code, 2);
+  EXPECT_NE(status->detail.find("not a repository"), std::string::npos) << status->detail;
+}
+
 TEST_F(LocalRunTest, AnInstanceWhoseProcessesDiedIsListedAsFailedUntilItIsEnded) {
   plan_.config.generate.vars["step_ms"] = "500";
   launch(60s);
