@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "core/log.h"
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"
 #include "core/run/request.h"
@@ -106,6 +107,18 @@ Status confirm(const std::vector<Target>& targets, const Desk& desk) {
   return Error{ErrorKind::guard, "nothing was destroyed: the question was not answered with yes"};
 }
 
+// Asks for all ends before the first is waited for.
+void ask_for_all(const std::vector<Target>& targets, Provider& provider) {
+  for (const Target& target : targets) {
+    for (const InstanceId& id : target.instances) {
+      // Asked again, and its answer looked at, when each is waited for.
+      if (const Status asked = provider.terminate(id); !asked) {
+        log_debug("asking for the end of " + id + ": " + asked.error().message);
+      }
+    }
+  }
+}
+
 Status destroy(const Target& target, Provider& provider, Desk& desk) {
   for (const InstanceId& id : target.instances) {
     const Status gone = destroy_until_gone(provider, id, desk.clock, kDestroyPatience);
@@ -136,6 +149,7 @@ Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
   const Result<std::vector<Target>> targets = targets_of(line, **provider, desk);
   if (!targets) return targets.error();
   if (const Status yes = confirm(*targets, desk); !yes) return yes.error();
+  ask_for_all(*targets, **provider);
   ExitCode code = ExitCode::ok;
   nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
   for (const Target& target : *targets) {
@@ -144,7 +158,10 @@ Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
                               {"gone", static_cast<bool>(gone)},
                               {"error", gone ? "" : gone.error().message}});
     if (gone) {
-      if (!desk.flags.json) print(target.name + ": gone, confirmed by the provider's listing\n");
+      if (desk.flags.json) continue;
+      print(target.name + (target.instances.empty()
+                               ? ": it has no machine\n"
+                               : ": gone, confirmed by the provider's listing\n"));
       continue;
     }
     code = ExitCode::not_verified;

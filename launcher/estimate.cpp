@@ -20,7 +20,7 @@ constexpr double kFlopsPerParameterAndToken = 4.0;
 // Forward only.
 constexpr double kHeldOutShare = 0.4;
 // Boot, loading, saving, the last upload, destroying.
-constexpr double kOverheadSeconds = 25.0;
+constexpr double kOverheadSeconds = 12.0;
 
 }  // namespace
 

@@ -21,9 +21,11 @@ WallTime billed_since(const RunView& view) {
   return view.known.created_at;
 }
 
-Usd spent(const RunView& view, WallTime now) {
+Usd spent(const RunView& view, const ProviderAnswer& provider, WallTime now) {
   if (view.receipt && view.receipt->state == ReceiptState::confirmed) return view.receipt->cost;
   if (view.known.never_created || view.known.progress.stage == LaunchStage::planned) return {};
+  const bool nothing_there = provider && !view.instance && !view.agent;
+  if (nothing_there && view.known.progress.stage == LaunchStage::creating) return {};
   WallTime until = now;
   if (view.known.gone_at) until = *view.known.gone_at;
   if (view.instance && view.instance->ended_at) until = *view.instance->ended_at;
@@ -92,7 +94,7 @@ RunView view_run(const KnownRun& known, const ProviderAnswer& provider, WallTime
     }
   }
   view.state = state_word(view);
-  view.spent = spent(view, now);
+  view.spent = spent(view, provider, now);
   view.attention = attention(view, provider);
   return view;
 }

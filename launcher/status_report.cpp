@@ -33,6 +33,31 @@ ProviderAnswer ask_provider(Provider& provider, const KnownRun& run) {
   return std::optional<Instance>(found->front());
 }
 
+// A launcher that was killed never noted its machine. Whoever saw it knows: the provider's listing,
+// the agent that ran there, its receipt.
+InstanceId seen_machine(const KnownRun& run, const ProviderAnswer& answer) {
+  if (answer && *answer) return (*answer)->id;
+  const RunDirectory folder{run.run_dir};
+  const Result<Receipt> receipt = read_receipt(folder);
+  if (receipt && receipt->run_id == run.run_id) return receipt->instance_id;
+  const Result<RunStatus> agent = read_status(folder.status().string());
+  if (agent && agent->run_id == run.run_id) return agent->instance_id;
+  return {};
+}
+
+// The run with the id of its machine in it, if anybody knows it.
+Result<KnownRun> identified(StateFile& state, KnownRun run, const ProviderAnswer& answer) {
+  if (!run.progress.id.empty()) return run;
+  const InstanceId id = seen_machine(run, answer);
+  if (id.empty()) return run;
+  run.progress = {LaunchStage::made, run.progress.attempt, id};
+  const LaunchProgress progress = run.progress;
+  const Status noted =
+      state.update(run.run_id, [&](KnownRun& entry) { entry.progress = progress; });
+  if (!noted) return noted.error();
+  return run;
+}
+
 Result<std::vector<KnownRun>> chosen(const std::vector<KnownRun>& all,
                                      const StatusQuestion& question) {
   std::vector<KnownRun> runs;
@@ -143,9 +168,14 @@ json run_json(const RunView& view) {
 
 }  // namespace
 
-Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& run, Clock& clock) {
-  if (!may_be_billing(run)) return true;
-  const ProviderAnswer answer = ask_provider(provider, run);
+Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& entry, Clock& clock) {
+  if (!may_be_billing(entry)) return true;
+  const ProviderAnswer first = ask_provider(provider, entry);
+  if (!first) return first.error();
+  const Result<KnownRun> known = identified(state, entry, first);
+  if (!known) return known.error();
+  const KnownRun& run = *known;
+  const ProviderAnswer answer = entry.progress.id.empty() ? ask_provider(provider, run) : first;
   if (!answer) return answer.error();
   const bool ended =
       *answer ? (*answer)->state == InstanceState::gone : run.progress.stage == LaunchStage::made;
@@ -153,7 +183,7 @@ Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& ru
     const bool forgotten = !*answer && clock.now() - run.created_at > kNeverCreatedAfter;
     if (!forgotten) return false;
     const Status noted =
-        state.update(run.run_id, [](KnownRun& entry) { entry.never_created = true; });
+        state.update(run.run_id, [](KnownRun& stored) { stored.never_created = true; });
     if (!noted) return noted.error();
     return true;
   }
@@ -166,9 +196,9 @@ Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& ru
   if (const Status written = write_receipt(folder, *complete); !written) return written.error();
   const WallTime gone_at =
       complete->ended_at.value_or(complete->gone_listed_at.value_or(clock.now()));
-  const Status noted = state.update(run.run_id, [&](KnownRun& entry) {
-    entry.gone_at = gone_at;
-    entry.stop_reason = complete->reason;
+  const Status noted = state.update(run.run_id, [&](KnownRun& stored) {
+    stored.gone_at = gone_at;
+    stored.stop_reason = complete->reason;
   });
   if (!noted) return noted.error();
   return true;
@@ -184,8 +214,9 @@ Result<StatusReport> gather_status(StateFile& state, Provider& provider,
   for (KnownRun run : *runs) {
     const Result<bool> over = settle_run(state, provider, run, clock);
     if (!over) report.errors.push_back(while_doing("settling " + run.name, over.error()));
-    if (over && *over && may_be_billing(run)) {
-      run = *find_run(*state.runs(), run.run_id);
+    // Settling may have noted the machine, or its end.
+    if (const auto fresh = state.runs(); over && fresh) {
+      if (auto stored = find_run(*fresh, run.run_id)) run = std::move(*stored);
     }
     report.runs.push_back(view_run(run, ask_provider(provider, run), clock.now()));
   }

@@ -130,6 +130,38 @@ TEST_F(SettleTest, DoesNotCallAMachineGoneThatWasNeverSeen) {
   EXPECT_FALSE(stored().gone_at);
 }
 
+TEST_F(SettleTest, LearnsOfAMachineThatTheLauncherDidNotLiveToNote) {
+  ASSERT_TRUE(state.update(run.run_id, [](KnownRun& entry) {
+    entry.progress = {LaunchStage::creating, 1, {}};
+  }));
+  provider.listed = {Instance{.id = "i-7",
+                              .run_id = run.run_id,
+                              .state = InstanceState::running,
+                              .created_at = FakeClock::kBegin,
+                              .ended_at = {},
+                              .price = {},
+                              .address = ""}};
+  EXPECT_FALSE(*settle_run(state, provider, stored(), clock));
+  EXPECT_EQ(stored().progress.id, "i-7");
+}
+
+TEST_F(SettleTest, LearnsFromTheReceiptOfAMachineThatNobodySaw) {
+  ASSERT_TRUE(state.update(run.run_id, [](KnownRun& entry) {
+    entry.progress = {LaunchStage::creating, 1, {}};
+  }));
+  Receipt receipt;
+  receipt.run_id = run.run_id;
+  receipt.instance_id = "i-7";
+  receipt.reason = "finished";
+  ASSERT_TRUE(make_folders(run.run_dir));
+  ASSERT_TRUE(write_receipt(RunDirectory{run.run_dir}, receipt));
+  provider.get_error = Error{ErrorKind::not_found, "no such instance"};
+  EXPECT_TRUE(*settle_run(state, provider, stored(), clock));
+  EXPECT_EQ(stored().stop_reason, "finished");
+  EXPECT_EQ(stored().progress.id, "i-7");
+  EXPECT_FALSE(stored().never_created);
+}
+
 TEST_F(SettleTest, GathersOrphansAndRunsThatMayBill) {
   provider.listed = {Instance{.id = "i-9",
                               .run_id = "bbbb11112222",
