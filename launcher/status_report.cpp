@@ -153,7 +153,7 @@ json run_json(const RunView& view) {
   object["spend"]["usd"] = usd_number(view.spent);
   object["spend"]["rate_usd_per_hour"] = usd_number(view.known.price.per_hour);
   object["spend"]["limit_usd"] = usd_number(view.known.spend_limit);
-  object["spend"]["source"] = view.instance ? "provider" : "computed";
+  object["spend"]["source"] = "computed";  // price times time; no provider's own bill is read yet
   object["hub"] = {{"endpoint", view.known.hub_endpoint}, {"repo", view.known.hub_repo}};
   object["run_dir"] = view.known.run_dir;
   object["receipt"] = nullptr;
