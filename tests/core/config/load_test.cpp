@@ -167,6 +167,10 @@ TEST_F(LoadTest, AcceptsWhatAsksForWhatHappensAnyway) {
                           "quant: {bits: null}\nrl:\nhub: {layout: branches}\nlora: {bias: none}\n"
                           "net: {tls_verify: true}\n"),
               IsEmpty());
+  EXPECT_THAT(problems_of("paths: {logs_dir: logs}\n"), IsEmpty());
+  EXPECT_THAT(problems_of("paths: {logs_dir: /var/log}\n"),
+              ElementsAre("1:9 paths.logs_dir is not built yet: a run's logs are in its run "
+                          "directory | leave it out"));
   EXPECT_EQ(problems_of("hub: {layout: phases}\nnet: {tls_verify: false}\n").size(), 2u);
 }
 
@@ -338,10 +342,11 @@ TEST_F(LoadTest, FillsNamesIntoPathsAndRepositories) {
 
 TEST_F(LoadTest, OpensTheHomeFolderInPathsOnly) {
   const LoadedConfig loaded = load(
-      "data: {path: ['~/a.jsonl', ~b]}\nmodel: {base: ~/m}\n"
+      "data: {path: ['~/a.jsonl', ~b]}\nmodel: {base: ~/m, revision: ~/r}\n"
       "generate: {vars: {x: ~/y}}\n");
   EXPECT_THAT(loaded.config.data.path, ElementsAre((folder_ / "home/a.jsonl").string(), "~b"));
   EXPECT_EQ(loaded.config.model.base, (folder_ / "home/m").string());
+  EXPECT_EQ(loaded.config.model.revision, "~/r");
   EXPECT_EQ(loaded.config.generate.vars.at("x"), "~/y");
 }
 
