@@ -1,32 +1,46 @@
 # The demo, sourced by ./dev: the whole job on this machine, and then what came out of it.
 # shellcheck shell=bash disable=SC2154  # cache, root: ./dev
 
+# demo [LAUNCH-OPTION...]
 demo() {
-  local data=configs/demo/held_out.jsonl name work=$root/build/demo model
+  local name out=$root/build/demo
   setup_build
   setup_model
   build
-  model=$cache/smollm2-135m-instruct
-  export MAYFLY_DEMO_MODEL=$model
+  export MAYFLY_DEMO_MODEL=$cache/smollm2-135m-instruct
   name=$(bin/launch name -c configs/demo.yaml)
-  rm -rf "$work" && mkdir -p "$work"
+  rm -rf "$out" && mkdir -p "$out"
 
-  say "" "== The job: launch -c configs/demo.yaml --follow" ""
-  bin/launch -c configs/demo.yaml --run-name "$name" --follow
+  say "" "== The job: launch --phase sft -c configs/demo.yaml --follow"
+  local status=0
+  bin/launch --phase sft -c configs/demo.yaml --run-name "$name" --follow --yes "$@" || status=$?
+  [ $status = 0 ] || fail "the run ended with exit code $status" \
+    "docs/exit_codes.md says what it means; bin/launch logs $name shows the logs"
 
-  say "" "== What came out of it"
-  bin/launch pull "$name" --to "$work/adapter"
+  say "" "== The proof that the machine is gone: launch receipt $name --verify"
   bin/launch receipt "$name" --verify
-  sample "$model" "$work/adapter" "$data"
+  say "" "== What the hub has, asked over HTTP"
+  bin/status "$name" --json >"$out/status.json"
+  python3 scripts/show_hub.py "$out/status.json" "$MAYFLY_DEMO_MODEL"
+  bin/launch pull "$name" --to "$out/adapter" >/dev/null
+  sample "$MAYFLY_DEMO_MODEL" "$out/adapter"
+  say "" "done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 }
 
-# One held-out question, answered by the base model and by the adapter that was trained.
+# sample MODEL ADAPTER: a held-out question, answered without and with what was trained.
 sample() {
   local question
-  question=$(sed -n 1p "$3" | python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())["messages"][0]["content"])')
+  question=$(sed -n 2p configs/demo/held_out.jsonl |
+    python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())["messages"][0]["content"])')
   say "" "== A question that was not trained on" "$question"
-  say "" "-- base model"
-  bin/train generate --model "$1" --prompt "$question" --max-new-tokens 160 2>"$logs/generate-base.log"
+  say "" "-- the base model answers"
+  answer "$question" --model "$1"
   say "" "-- with the adapter"
-  bin/train generate --model "$1" --adapter "$2" --prompt "$question" --max-new-tokens 160 2>"$logs/generate-tuned.log"
+  answer "$question" --model "$1" --adapter "$2"
+}
+answer() {
+  local question=$1
+  shift
+  bin/train generate --prompt "$question" --max-new-tokens 96 "$@" 2>"$logs/generate.log" ||
+    { cat "$logs/generate.log" >&2; fail "no answer"; }
 }
