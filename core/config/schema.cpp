@@ -58,7 +58,8 @@ Json field_schema(const FieldInfo& field, const Json& standard) {
   Json schema = type_schema<T>(field);
   add_range(schema, field);
   schema = or_variable(std::move(schema));
-  if (field.is_optional) schema = {{"anyOf", {std::move(schema), {{"type", "null"}}}}};
+  // Null sets any field back to its default.
+  schema = {{"anyOf", {std::move(schema), {{"type", "null"}}}}};
   schema["description"] = field.doc + (field.unit.empty() ? "" : " Unit: " + field.unit + ".");
   if (!standard.is_null()) schema["default"] = standard;
   return schema;
@@ -70,20 +71,35 @@ Json object_schema() {
           {"additionalProperties", false}};
 }
 
-// The older names, each as a copy of what it stands for.
+void add_alias(Json& properties, std::string_view from, Json schema, const std::string& target) {
+  const auto dot = from.find('.');
+  const std::string section(from.substr(0, dot));
+  if (!properties.contains(section)) {
+    properties[section] = object_schema();
+    properties[section]["description"] = "Keys of another tool's files.";
+  }
+  schema["description"] = "The same as " + target + ".";
+  properties[section]["properties"][std::string(from.substr(dot + 1))] = std::move(schema);
+}
+
+// The older names, each as a copy of what it stands for; not those of what is not built.
 void add_aliases(Json& properties, const std::map<std::string, Json>& by_path) {
   for (const Alias& alias : aliases()) {
-    const auto target = by_path.find(std::string(alias.to));
-    const auto dot = alias.from.find('.');
-    if (target == by_path.end() || dot == std::string_view::npos) continue;
-    const std::string section(alias.from.substr(0, dot));
-    if (!properties.contains(section)) {
-      properties[section] = object_schema();
-      properties[section]["description"] = "Keys of another tool's files.";
+    const std::string target(alias.to);
+    const std::string section = target.substr(0, target.find('.'));
+    if (target.ends_with(".*")) {
+      if (properties.contains(section)) {
+        properties[std::string(alias.from.substr(0, alias.from.find('.')))] = properties[section];
+      }
+    } else if (const auto field = by_path.find(target); field != by_path.end()) {
+      if (alias.from.find('.') == std::string_view::npos) {
+        properties[std::string(alias.from)] = field->second;
+      } else {
+        add_alias(properties, alias.from, field->second, target);
+      }
+    } else if (target.starts_with("generate.vars.")) {
+      add_alias(properties, alias.from, {{"type", {"string", "number", "null"}}}, target);
     }
-    Json copy = target->second;
-    copy["description"] = "The same as " + target->first + ".";
-    properties[section]["properties"][std::string(alias.from.substr(dot + 1))] = std::move(copy);
   }
 }
 

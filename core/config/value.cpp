@@ -221,9 +221,20 @@ Result<std::map<std::string, std::string>> read_texts(const ConfigNode& node) {
 }
 
 std::string shortest_number(double value) {
-  std::array<char, 32> buffer{};
-  const auto [end, failure] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return failure == std::errc{} ? std::string(buffer.data(), end) : "0";
+  std::array<char, 64> buffer{};
+  const double size = std::abs(value);
+  const bool plain = size == 0 || (size >= 1e-6 && size < 1e15);
+  const auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
+  const auto [end, failure] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format);
+  if (failure != std::errc{}) return "0";
+  std::string text(buffer.data(), end);
+  // Without a dot, readers of YAML 1.1 such as PyYAML take 1e-08 for a text.
+  const auto exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) {
+    text.insert(exponent, ".0");
+  }
+  return text;
 }
 
 }  // namespace detail

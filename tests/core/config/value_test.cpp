@@ -176,6 +176,21 @@ TEST(ValueTest, SaysWhatItFoundInsteadOfAScalar) {
   EXPECT_EQ(message("null"), "must be a whole number, not nothing");
 }
 
+TEST(ValueTest, WritesNumbersThatEveryReaderTakesForNumbers) {
+  const auto text = [](double value) { return inline_yaml(write_value(value)); };
+  EXPECT_EQ(text(0), "0");
+  EXPECT_EQ(text(0.0005), "0.0005");
+  EXPECT_EQ(text(1e-6), "0.000001");
+  EXPECT_EQ(text(1e-8), "1.0e-08");
+  EXPECT_EQ(text(1.5e-9), "1.5e-09");
+  EXPECT_EQ(text(-2.5), "-2.5");
+  EXPECT_EQ(text(1e14), "100000000000000");
+  EXPECT_EQ(text(1e15), "1.0e+15");
+  for (const double value : {0.1, 1.0 / 3, 2e-4, 5e-324, 1.7976931348623157e308, 123456.789}) {
+    EXPECT_EQ(*read_value<double>(write_value(value), {}), value);
+  }
+}
+
 TEST(ValueTest, WritesDurationsInTheLargestUnit) {
   EXPECT_EQ(duration_text(std::chrono::seconds(0)), "0s");
   EXPECT_EQ(duration_text(std::chrono::seconds(90)), "90s");
