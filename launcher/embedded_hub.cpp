@@ -54,11 +54,7 @@ std::optional<std::string> noted_endpoint() {
 }
 
 Result<Secret> token() {
-  Result<std::string> text = read_file(token_file());
-  if (text && !text->empty()) {
-    while (!text->empty() && text->back() == '\n') text->pop_back();
-    return Secret(std::move(*text));
-  }
+  if (Secret there = embedded_hub_token(); !there.empty()) return there;
   std::random_device device;
   std::array<char, 64> made{};
   std::snprintf(made.data(), made.size(), "hf_local%08x%08x%08x", device(), device(), device());
@@ -116,6 +112,13 @@ std::optional<std::string> wait_for_hub(pid_t hub, Clock& clock) {
 }
 
 }  // namespace
+
+Secret embedded_hub_token() {
+  Result<std::string> text = read_file(token_file());
+  if (!text) return Secret();
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  return Secret(std::move(*text));
+}
 
 fs::path embedded_hub_folder() {
   return data_folder() / "hub";

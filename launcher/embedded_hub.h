@@ -25,6 +25,9 @@ std::string embedded_hub_endpoint();
 // Whether something accepts connections there now.
 bool answers(const std::string& endpoint);
 
+// Its token; empty when none was made yet.
+Secret embedded_hub_token();
+
 // Its folder; `launch doctor` and the plan name it.
 std::filesystem::path embedded_hub_folder();
 

@@ -14,7 +14,8 @@ namespace mayfly {
 
 namespace {
 
-// Of one core of a server processor of 2023 with AVX-512 and bf16; see docs/lab_notes.md.
+// A round guess for one core of a server processor with AVX-512; the first run of a model on a
+// machine replaces it by what was measured there.
 constexpr double kFlopsPerCore = 30e9;
 constexpr double kFlopsPerParameterAndToken = 4.0;
 // Forward only.

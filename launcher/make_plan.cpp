@@ -53,24 +53,46 @@ Status resolve_texts(RunConfig& config, const fs::path& base) {
   return Unit{};
 }
 
-Status resolve_model(RunConfig& config, const fs::path& base, PlannedRun& planned) {
-  const fs::path folder = absolute(config.model.base, base);
-  std::error_code code;
-  if (!fs::is_directory(folder, code)) {
-    return Error{ErrorKind::not_found, "there is no model folder " + config.model.base,
-                 "give a folder with config.json, tokenizer.json and safetensors; fetching models "
-                 "from the hub by name is not built yet"};
-  }
-  config.model.base = folder.string();
-  Result<Architecture> architecture = read_architecture(folder);
-  if (!architecture) return architecture.error();
-  planned.architecture = std::move(*architecture);
+Status weigh_model(const fs::path& folder, PlannedRun& planned) {
   const Result<SafetensorsModel> weights = SafetensorsModel::open(folder);
   if (!weights) return weights.error();
   for (const SafetensorsFile& file : weights->files()) {
     for (const StoredTensor& tensor : file.tensors()) {
       planned.model_bytes += static_cast<std::int64_t>(tensor.bytes.size());
     }
+  }
+  return Unit{};
+}
+
+Status resolve_model(const PlanInputs& inputs, RunConfig& config, PlannedRun& planned) {
+  if (inputs.remote_model) {
+    planned.model_folder = inputs.remote_model->folder;
+    planned.model_bytes = inputs.remote_model->weight_bytes;
+    config.model.revision = inputs.remote_model->commit;
+  } else {
+    planned.model_folder = absolute(config.model.base, inputs.working_directory);
+    std::error_code code;
+    if (!fs::is_directory(planned.model_folder, code)) {
+      return Error{ErrorKind::not_found, "there is no model folder " + config.model.base,
+                   "give a folder with config.json, tokenizer.json and safetensors, or a hub id "
+                   "such as owner/name"};
+    }
+    config.model.base = planned.model_folder.string();
+  }
+  Result<Architecture> architecture = read_architecture(planned.model_folder);
+  if (!architecture) return architecture.error();
+  planned.architecture = std::move(*architecture);
+  if (inputs.remote_model) return Unit{};
+  return weigh_model(planned.model_folder, planned);
+}
+
+// What else must be there: an adapter to start from, a checkpoint to go on from.
+Status check_folders(const RunConfig& config) {
+  for (const auto& [path, name] : {std::pair{config.lora.init_from, "lora.init_from"},
+                                   std::pair{config.train.resume_from, "train.resume_from"}}) {
+    std::error_code code;
+    if (!path || *path == "latest" || fs::is_directory(*path, code)) continue;
+    return Error{ErrorKind::not_found, std::string(name) + ": there is no folder " + *path};
   }
   return Unit{};
 }
@@ -114,7 +136,7 @@ Status choose_place(const PlanInputs& inputs, RunPlan& plan) {
 
 // Counts the data with the tokenizer that trains, in rows and tokens.
 Status count_data(const RunConfig& config, WallTime now, PlannedRun& planned) {
-  const Result<TextModel> text = TextModel::load(config.model.base, now);
+  const Result<TextModel> text = TextModel::load(planned.model_folder, now);
   if (!text) return text.error();
   Result<Dataset> data = load_dataset(config.data, *text, {});
   if (!data) return data.error();
@@ -231,9 +253,8 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
   if (const Status done = resolve_texts(config, inputs.working_directory); !done) {
     return done.error();
   }
-  if (const Status done = resolve_model(config, inputs.working_directory, planned); !done) {
-    return done.error();
-  }
+  if (const Status done = resolve_model(inputs, config, planned); !done) return done.error();
+  if (const Status done = check_folders(config); !done) return done.error();
   if (const Status done = choose_place(inputs, plan); !done) return done.error();
   if (const Status done = find_programs(inputs.programs, plan); !done) return done.error();
 

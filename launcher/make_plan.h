@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "core/text/dataset.h"
 #include "launcher/estimate.h"
 #include "launcher/hub_choice.h"
+#include "launcher/remote_model.h"
 #include "launcher/state_file.h"
 
 namespace mayfly {
@@ -28,6 +30,7 @@ struct PlanInputs {
   std::filesystem::path programs;           // the folder with `agent` and `train`
   std::filesystem::path working_directory;  // what relative paths are relative to
   RunNameOverrides names;
+  std::optional<RemoteModel> remote_model;  // when model.base is a hub id
   std::string run_id;
   WallTime now;
 };
@@ -36,6 +39,7 @@ struct PlanInputs {
 struct PlannedRun {
   RunPlan plan;
   HubChoice hub;
+  std::filesystem::path model_folder;  // with at least configuration and tokenizer, here
   Architecture architecture;
   std::int64_t model_bytes = 0;
   DataCounts train;

@@ -43,9 +43,11 @@ std::string parameters(std::int64_t count) {
 }
 
 std::string model_line(const PlannedRun& planned) {
-  return planned.plan.config.model.base + " (" + planned.architecture.model_type + ", " +
-         parameters(planned.architecture.parameters()) + " parameters, " +
-         format_bytes(planned.model_bytes) + ")";
+  const ModelConfig& model = planned.plan.config.model;
+  const bool from_hub = !model.base.starts_with('/');
+  return model.base + (from_hub ? " at commit " + model.revision.substr(0, 12) : "") + " (" +
+         planned.architecture.model_type + ", " + parameters(planned.architecture.parameters()) +
+         " parameters, " + format_bytes(planned.model_bytes) + ")";
 }
 
 std::string data_line(const PlannedRun& planned) {

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -42,6 +43,18 @@ class StateJournal final : public LaunchJournal {
   StateFile& state_;
   std::string run_id_;
 };
+
+// What the plan needs of a base model that is named by its hub id.
+Result<std::optional<RemoteModel>> look_at_model(const RunConfig& config, Desk& desk) {
+  std::error_code code;
+  if (!is_hub_id(config.model.base, fs::current_path(code))) return std::optional<RemoteModel>{};
+  Result<HubChoice> hub = choose_hub(config.hub, "any", 0);
+  if (!hub) return hub.error();
+  if (hub->embedded) hub->token = embedded_hub_token();
+  Result<RemoteModel> model = preview_model(config.model, *hub, desk.clock);
+  if (!model) return model.error();
+  return std::optional<RemoteModel>(std::move(*model));
+}
 
 // Asks before money is spent. Nothing to ask for a machine of one's own, whatever price it
 // pretends.
@@ -199,12 +212,15 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
   Result<std::vector<KnownRun>> known = desk.state.runs();
   if (!known) return failed(known.error());
+  Result<std::optional<RemoteModel>> model = look_at_model(std::get<RunConfig>(config), desk);
+  if (!model) return failed(model.error());
   std::error_code code;
   const PlanInputs inputs{std::move(std::get<RunConfig>(config)),
                           std::move(*known),
                           program_folder(),
                           fs::current_path(code),
                           run_name_overrides(),
+                          std::move(*model),
                           new_run_id(),
                           desk.clock.now()};
   Result<PlannedRun> planned = make_plan(inputs);

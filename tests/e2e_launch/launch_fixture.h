@@ -116,15 +116,25 @@ class LaunchTest : public testing::Test {
     }
     return files;
   }
-  std::vector<std::string> branches(const std::string& repo) {
+  // A client of the local hub, which must run.
+  struct HubClient {
+    SystemClock clock;
+    CurlHttpClient http;
+    HubSession session;
+    HubStore store;
+    HubClient(const HubAddress& address, const std::string& repo)
+        : session(http, clock, address),
+          store(session, HubRepo{RepoKind::model, *parse_repo_name(repo)}, false) {}
+  };
+  HubAddress hub_address() {
     const auto ready = parse_json(*read_file(root / "state/localhub.json"), "ready file");
     std::string token = *read_file(root / "share/mayfly/hub-token");
     token.erase(token.find('\n'));
-    SystemClock clock;
-    CurlHttpClient http;
-    HubSession session(http, clock, HubAddress{(*ready)["endpoint"], Secret(token)});
-    HubStore store(session, HubRepo{RepoKind::model, *parse_repo_name(repo)}, false);
-    auto names = store.branches();
+    return {(*ready)["endpoint"], Secret(token)};
+  }
+  std::vector<std::string> branches(const std::string& repo) {
+    HubClient hub(hub_address(), repo);
+    auto names = hub.store.branches();
     EXPECT_TRUE(names) << names.error().message;
     if (!names) return {};
     std::sort(names->begin(), names->end());

@@ -135,6 +135,41 @@ TEST_F(LaunchTest, ReportsATrainerThatFails) {
   EXPECT_EQ(status_of("one")["receipt"], "confirmed");
 }
 
+TEST_F(LaunchTest, TrainsAModelThatIsNamedByItsHubId) {
+  // The first run starts the hub; then there is one to put a model on.
+  ASSERT_EQ(run("launch", "run.yaml --wait -q").code, 0);
+  HubClient hub(hub_address(), "local/tiny");
+  std::vector<StoreUpload> files;
+  for (const auto& entry : fs::directory_iterator(root / "model")) {
+    files.push_back({entry.path(), entry.path().filename().string()});
+  }
+  ASSERT_TRUE(hub.store.ensure_repository());
+  const auto commit = hub.store.commit("main", "a model", files);
+  ASSERT_TRUE(commit) << commit.error().message;
+
+  const std::string words = "run.yaml --base-model local/tiny --run-name two";
+  const Answer plan = run("launch", words + " --dry-run");
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("local/tiny at commit " + commit->commit.substr(0, 12)),
+            std::string::npos)
+      << plan.out;
+  const Answer answer = run("launch", words + " --wait");
+  EXPECT_EQ(answer.code, 0) << answer.out << answer.err;
+  EXPECT_TRUE(fs::exists(root / "outputs/two/model/model.safetensors"));
+
+  // The same hub as one that a user names, with a token of one's own.
+  const std::string named =
+      "run.yaml --run-name three --repo me/student --set hub.endpoint=" + hub_address().endpoint +
+      " --set hub.token=";
+  const Answer refused = run("launch", named + "hf_000000000000000000000000");
+  EXPECT_EQ(refused.code, 6) << refused.err;
+  EXPECT_FALSE(fs::exists(root / "outputs/three"));
+  EXPECT_EQ(run("launch", named + hub_address().token.reveal() + " --wait").code, 0);
+  EXPECT_EQ(branches("me/student").size(), 3U);
+  const Answer missing = run("launch", "run.yaml --base-model local/none --run-name four");
+  EXPECT_EQ(missing.code, 5) << missing.err;
+}
+
 TEST_F(LaunchTest, PutsErrorsOnStandardErrorOnlyAsOneJsonLine) {
   std::ofstream(root / "bad.yaml") << "model: {base: model}\ndata: {path: data.jsonl}\ntrian: 1\n";
   const Answer answer = run("launch", "bad.yaml --json");
