@@ -169,7 +169,11 @@ Result<Checkpoint> read_checkpoint(const fs::path& folder) {
   if (!adapter) return adapter.error();
   Result<SafetensorsFile> optimizer = SafetensorsFile::open(folder / kOptimizer);
   if (!optimizer) return optimizer.error();
-  return Checkpoint{folder, std::move(*state), std::move(*adapter), std::move(*optimizer)};
+  std::int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    bytes += static_cast<std::int64_t>(entry.file_size());
+  }
+  return Checkpoint{folder, bytes, std::move(*state), std::move(*adapter), std::move(*optimizer)};
 }
 
 Status publish_adapter(const RunDirectory& run, const AdapterFiles& files) {

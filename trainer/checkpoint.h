@@ -37,6 +37,7 @@ Status rehearse_checkpoint(const RunDirectory& run, const CheckpointContent& con
 // An open checkpoint whose files are as its manifest says.
 struct Checkpoint {
   std::filesystem::path folder;
+  std::int64_t bytes = 0;  // of all its files
   TrainingState state;
   SafetensorsFile adapter;
   SafetensorsFile optimizer;

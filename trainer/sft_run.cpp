@@ -1,5 +1,7 @@
 #include "trainer/sft_run.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -130,7 +132,9 @@ Status SftRun::go_on_from(const Beginning& beginning) {
   }
   optimizer_.set_steps(checkpoint.state.step);
   state_ = checkpoint.state;
-  return job_.report.go_on_from(state_.step);
+  if (Status kept = job_.report.go_on_from(state_.step); !kept) return kept;
+  const bool own = checkpoint.folder == job_.directory.checkpoint(state_.step);
+  return own ? tell_checkpoint(checkpoint.bytes) : Status(Unit{});
 }
 
 Status SftRun::announce() {
@@ -157,20 +161,32 @@ Status SftRun::rehearse_checkpoint() {
   return job_.report.tell(StageEvent{"steps", state_.step, state_.total_steps});
 }
 
-Status SftRun::step() {
-  const SteadyTime began = job_.clock.steady_now();
-  std::vector<PackedBatch> micro_batches;
+std::vector<PackedBatch> SftRun::next_batches() {
+  std::vector<PackedBatch> batches;
   for (const std::vector<std::uint32_t>& rows : batches_.of_step(state_.step)) {
     std::vector<DocumentView> documents;
     for (const std::uint32_t row : rows) {
       const Example& example = parts_.data.train[row];
       documents.push_back({example.ids, example.trained});
     }
-    micro_batches.push_back(pack(documents, parts_.model.transformer.device()));
+    batches.push_back(pack(documents, parts_.model.transformer.device()));
+  }
+  return batches;
+}
+
+Status SftRun::step() {
+  const SteadyTime began = job_.clock.steady_now();
+  const std::vector<PackedBatch> batches = next_batches();
+  const bool any = std::any_of(batches.begin(), batches.end(),
+                               [](const PackedBatch& batch) { return batch.supervised() > 0; });
+  if (!any) {
+    return Error{ErrorKind::bad_data,
+                 "step " + std::to_string(state_.step + 1) + " has no token to train on",
+                 "its rows train only their first token, which nothing comes before"};
   }
   const double rate = learning_rate_at(schedule_, state_.step);
   const StepResult result =
-      train_step(parts_.model.transformer, parts_.adapter, optimizer_, micro_batches,
+      train_step(parts_.model.transformer, parts_.adapter, optimizer_, batches,
                  StepSettings{.learning_rate = rate,
                               .max_grad_norm = job_.plan.config.train.max_grad_norm,
                               .seed = dropout_seed(seed_of(job_.plan)),
@@ -211,6 +227,14 @@ Status SftRun::evaluate_if_due() {
                                         return !stop_requested() || all_steps_done();
                                       });
   if (!held_out) return Unit{};
+  if (!std::isfinite(held_out->loss)) {
+    return Error{
+        ErrorKind::diverged,
+        "the held-out loss at step " + std::to_string(state_.step) + " is not a finite number",
+        state_.step == 0 ? "the base model itself gives it: check model.base, or set "
+                           "train.bf16: false"
+                         : "lower train.learning_rate; the checkpoints before are good"};
+  }
   const EvaluatedEvent event{.step = state_.step,
                              .loss = held_out->loss,
                              .examples = held_out->examples,
@@ -229,17 +253,18 @@ Status SftRun::checkpoint() {
   const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
   const Result<std::int64_t> bytes = write_checkpoint(job_.directory, content(adapter, optimizer));
   if (!bytes) return bytes.error();
-  const fs::path path = job_.directory.checkpoint(state_.step);
-  if (Status told = job_.report.tell(
-          CheckpointEvent{.step = state_.step,
-                          .epoch = state_.epoch(),
-                          .whole_epoch = state_.whole_epoch(),
-                          .path = path.lexically_relative(job_.directory.root).string(),
-                          .bytes = *bytes});
-      !told) {
-    return told;
-  }
+  if (Status told = tell_checkpoint(*bytes); !told) return told;
   return delete_old_checkpoints(job_.directory, job_.plan.config.train.save_total_limit);
+}
+
+Status SftRun::tell_checkpoint(std::int64_t bytes) {
+  const fs::path path = job_.directory.checkpoint(state_.step);
+  return job_.report.tell(
+      CheckpointEvent{.step = state_.step,
+                      .epoch = state_.epoch(),
+                      .whole_epoch = state_.whole_epoch(),
+                      .path = path.lexically_relative(job_.directory.root).string(),
+                      .bytes = bytes});
 }
 
 Status SftRun::export_adapter() {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "core/text/dataset.h"
@@ -15,6 +16,7 @@
 #include "trainer/device.h"
 #include "trainer/load_model.h"
 #include "trainer/model_card.h"
+#include "trainer/nn/packed_batch.h"
 #include "trainer/optim/adamw.h"
 #include "trainer/optim/schedule.h"
 #include "trainer/sft.h"
@@ -41,8 +43,9 @@ class SftRun {
   // Error: not_found, when a data file went away meanwhile.
   static Result<SftRun> prepare(const SftJob& job, SftParts parts);
 
-  // Takes the checkpoint's values, if there is one. Error: invalid_config, when it is of another
-  // run; corrupt.
+  // Takes the checkpoint's values, if there is one. One of the run's own is reported again: its
+  // writer may have been killed just before saying so, and it would never be uploaded. Error:
+  // invalid_config, when it is of another run; corrupt.
   Status go_on_from(const Beginning& beginning);
   // Reports what there is to do.
   Status announce();
@@ -68,7 +71,9 @@ class SftRun {
  private:
   SftRun(const SftJob& job, SftParts parts, Batches batches);
 
+  std::vector<PackedBatch> next_batches();
   AdapterDescription describe_adapter() const;
+  Status tell_checkpoint(std::int64_t bytes);
   CheckpointContent content(const Snapshot& adapter, const Snapshot& optimizer) const;
   AdapterFiles adapter_files(const Snapshot& adapter) const;
 

@@ -209,6 +209,25 @@ TEST_F(SftTest, EndsWithTheSameBytesHoweverOftenItIsKilled) {
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].seq, static_cast<int>(i));
 }
 
+TEST_F(SftTest, TellsOfACheckpointThatItDiedBeforeTellingOf) {
+  ASSERT_EQ(train(), 0) << err_;
+  // As if killed between the rename and the event: the checkpoint is there, nobody knows.
+  const std::string text = *read_file(run_.events());
+  const std::size_t event = text.rfind("\"event\":\"checkpoint\"");
+  ASSERT_TRUE(write_file(run_.events(), text.substr(0, text.rfind('\n', event) + 1)));
+  ASSERT_NE(events_of<CheckpointEvent>().back().step, 36);
+  ASSERT_EQ(train(), 0) << err_;
+  const CheckpointEvent told = events_of<CheckpointEvent>().back();
+  EXPECT_EQ(told.step, 36);
+  EXPECT_EQ(told.whole_epoch, 3);
+  EXPECT_EQ(told.path, "checkpoints/checkpoint-36");
+  std::int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(run_.checkpoint(36))) {
+    bytes += static_cast<std::int64_t>(entry.file_size());
+  }
+  EXPECT_EQ(told.bytes, bytes);
+}
+
 TEST_F(SftTest, StopsSavedWhenAskedAndGoesOnToTheSameEnd) {
   ASSERT_EQ(train(), 0) << err_;
   const std::string undisturbed = adapter_bytes();
