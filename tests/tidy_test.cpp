@@ -376,6 +376,62 @@ TEST(TidyTest, EverySourceIsCompiled) {
   EXPECT_THAT(wrong, IsEmpty());
 }
 
+// A claim in README or docs names the test that proves it, a page the files it speaks of. Both must
+// be there. `Suite.Name` is a test, `oracle.name` one of those in Python, `folder/name` a path.
+TEST(TidyTest, DocsNameWhatIsThere) {
+  std::string tests;
+  std::set<std::string> paths;
+  for (const Source& file : tree()) {
+    paths.insert(file.path);
+    for (std::string up = folder_of(file.path); !up.empty();
+         up = folder_of(up.substr(0, up.size() - 1))) {
+      paths.insert(up);
+    }
+    if (file.path.starts_with("tests/")) tests += file.text;
+  }
+  const auto is_there = [&](std::string name) {
+    std::smatch found;
+    if (std::regex_match(name, found, std::regex(R"((\w+Test)\.(\w+))"))) {
+      return tests.find("(" + found[1].str() + ", " + found[2].str() + ")") != std::string::npos;
+    }
+    if (std::regex_match(name, found, std::regex(R"(oracle\.(\w+))"))) {
+      return tests.find("mayfly_oracle(" + found[1].str() + " ") != std::string::npos;
+    }
+    if (!std::regex_match(
+            name,
+            std::regex(
+                R"((core|launcher|agent|trainer|localhub|cuda|cloud-init|configs|cmake|tests|bench|docs|scripts|requirements)/[\w./-]*)"))) {
+      return true;
+    }
+    // `x` stands for any name, and the run directory has an agent/ of its own.
+    if (std::regex_search(name, std::regex(R"(/x[._]|\.json$|^agent/requests/)"))) return true;
+    while (paths.contains(name + "/")) name += "/";
+    return paths.contains(name) || paths.contains(name + ".h") || paths.contains(name + ".cpp");
+  };
+  const std::regex quoted("`([^`]+)`");
+  const std::regex link(R"(\]\(([^)#:]+)\))");
+  std::vector<std::string> wrong;
+  int names = 0;
+  for (const Source& file : tree()) {
+    if (!file.path.ends_with(".md") || is_data(file)) continue;
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      const std::string& line = file.lines[i];
+      for (auto it = std::sregex_iterator(line.begin(), line.end(), quoted);
+           it != std::sregex_iterator(); ++it) {
+        names += 1;
+        if (!is_there((*it)[1])) wrong.push_back(at(file, i) + (*it)[1].str());
+      }
+      for (auto it = std::sregex_iterator(line.begin(), line.end(), link);
+           it != std::sregex_iterator(); ++it) {
+        const fs::path target = fs::path(MAYFLY_SOURCE_DIR) / folder_of(file.path) / (*it)[1].str();
+        if (!fs::exists(target)) wrong.push_back(at(file, i) + "leads nowhere: " + (*it)[1].str());
+      }
+    }
+  }
+  EXPECT_THAT(wrong, IsEmpty());
+  EXPECT_GT(names, 100);
+}
+
 // docs/exit_codes.md has one row per code of core/exit_code.h: | 14 | `spend_limit` | ... |
 TEST(TidyTest, ExitCodesAreDocumented) {
   const auto table_of = [](const std::string& path, const std::regex& row) {
