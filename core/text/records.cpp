@@ -1,14 +1,12 @@
 #include "core/text/records.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <utility>
 
 #include <simdjson.h>
-
-#include "core/mapped_file.h"
 
 namespace mayfly {
 
@@ -18,6 +16,7 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr std::size_t kLongestLine = 16 << 20;
+constexpr std::size_t kBlock = 1 << 20;
 constexpr std::size_t kDeepest = 64;
 constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
                                                     "tool"};
@@ -179,28 +178,61 @@ Result<Records> RecordReader::finish() {
   return std::move(out_);
 }
 
+// Gives the lines of `text` to the reader and says how many bytes that were; of a last line without
+// a line feed only when `last`.
+Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool last) {
+  std::size_t at = 0;
+  while (at < text.size() && !reader.full()) {
+    const std::size_t feed = text.find('\n', at);
+    if (feed == std::string_view::npos && !last) break;
+    const std::size_t end = std::min(feed, text.size());
+    if (Status done = reader.read(text.substr(at, end - at), feed != std::string_view::npos);
+        !done) {
+      return std::move(done.error());
+    }
+    at = std::min(end + 1, text.size());
+  }
+  return at;
+}
+
 }  // namespace
 
 Result<Records> parse_records(std::string_view text, std::string_view what, std::int64_t limit) {
   RecordReader reader(what, limit);
-  while (!text.empty() && !reader.full()) {
-    const void* const feed = std::memchr(text.data(), '\n', text.size());
-    const std::size_t size =
-        feed ? static_cast<std::size_t>(static_cast<const char*>(feed) - text.data()) : text.size();
-    if (Status done = reader.read(text.substr(0, size), feed != nullptr); !done) {
-      return std::move(done.error());
-    }
-    text.remove_prefix(std::min(size + 1, text.size()));
-  }
+  const auto taken = read_lines(reader, text, true);
+  if (!taken) return taken.error();
   return reader.finish();
 }
 
+// In blocks, and not mapped: somebody may be writing to the file while it is read.
 Result<Records> read_records(const std::filesystem::path& path, std::int64_t limit) {
-  auto file = MappedFile::open(path);
-  if (!file) return std::move(file.error());
-  const auto bytes = file->bytes();
-  return parse_records({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
-                       limit);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    const bool there = std::filesystem::exists(path, error);
+    return Error{there ? ErrorKind::refused : ErrorKind::not_found,
+                 there ? "is not a regular file" : "there is no such file",
+                 {},
+                 {path.string()}};
+  }
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Error{ErrorKind::refused, "cannot be opened", {}, {path.string()}};
+  RecordReader reader(path.string(), limit);
+  std::string text;  // not yet read as lines
+  while (!reader.full()) {
+    const std::size_t kept = text.size();
+    text.resize(kept + kBlock);
+    in.read(text.data() + kept, static_cast<std::streamsize>(kBlock));
+    text.resize(kept + static_cast<std::size_t>(in.gcount()));
+    if (in.bad()) return Error{ErrorKind::refused, "cannot be read", {}, {path.string()}};
+    const bool last = in.gcount() == 0;
+    // A line that is too long is given away as it is, to be refused.
+    const bool too_long = kept > kLongestLine;
+    const auto taken = read_lines(reader, text, last || too_long);
+    if (!taken) return taken.error();
+    text.erase(0, *taken);
+    if (last) break;
+  }
+  return reader.finish();
 }
 
 }  // namespace mayfly

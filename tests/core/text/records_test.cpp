@@ -2,7 +2,11 @@
 // before an hour of a rented machine is spent on it.
 #include "core/text/records.h"
 
+#include <random>
+
 #include <gtest/gtest.h>
+
+#include "tests/core/text/tiny_model.h"
 
 namespace mayfly {
 namespace {
@@ -134,10 +138,55 @@ TEST(RecordsTest, RefusesNestingWithoutEnd) {
   EXPECT_EQ(error_of(deep).at.line, 1);
 }
 
+TEST(RecordsTest, ReadsAFileAsItReadsItsText) {
+  const TinyModel files;
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {  // three blocks, lines across their borders
+    text += R"({"messages": [{"role": "assistant", "content": ")" + std::string(1000, 'a') +
+            std::to_string(i) + "\"}]}" + (i % 2 ? "\r\n" : "\n");
+  }
+  text.pop_back();
+  const std::string path = files.write("a.jsonl", text);
+  const auto from_file = read_records(path, 0);
+  const auto from_text = parse_records(text, "a", 0);
+  ASSERT_TRUE(from_file && from_text);
+  ASSERT_EQ(from_file->records.size(), 3000u);
+  for (std::size_t i = 0; i < 3000; ++i) {
+    EXPECT_EQ(from_file->records[i].messages[0].content, from_text->records[i].messages[0].content);
+    EXPECT_EQ(from_file->records[i].line, from_text->records[i].line);
+  }
+  EXPECT_EQ(read_records(path, 7)->records.size(), 7u);
+}
+
+TEST(RecordsTest, RefusesALongLineOfAFileWithoutReadingAllOfIt) {
+  const TinyModel files;
+  const std::string path =
+      files.write("a.jsonl", std::string(kGood) + "\n" + std::string(20 << 20, 'x'));
+  const auto records = read_records(path, 0);
+  ASSERT_FALSE(records);
+  EXPECT_EQ(records.error().at.line, 2);
+  EXPECT_NE(records.error().message.find("16 MB"), std::string::npos);
+}
+
+// Whatever is done to a line, it is read or refused; run with sanitizers.
+TEST(RecordsTest, SurvivesDamagedLines) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = std::string(kGood) + "\n" + kGood;
+    for (int i = 0; i < 1 + round % 4; ++i) {
+      text[random() % text.size()] = static_cast<char>(random() % 256);
+    }
+    if (round % 3 == 0) text.resize(random() % text.size());
+    const auto records = parse_records(text, "data.jsonl", 0);
+    EXPECT_TRUE(records || records.error().kind == ErrorKind::bad_data);
+  }
+}
+
 TEST(RecordsTest, SaysWhenThereIsNoFile) {
   const auto records = read_records("/nowhere/data.jsonl", 0);
   ASSERT_FALSE(records);
   EXPECT_EQ(records.error().kind, ErrorKind::not_found);
+  EXPECT_EQ(read_records("/tmp", 0).error().kind, ErrorKind::refused);
 }
 
 }  // namespace

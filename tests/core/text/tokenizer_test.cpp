@@ -4,6 +4,7 @@
 #include "core/text/tokenizer.h"
 
 #include <chrono>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -286,6 +287,25 @@ TEST(TokenizerTest, RefusesWhatIsNoJson) {
     ASSERT_FALSE(tokenizer) << text;
     EXPECT_EQ(tokenizer.error().kind, ErrorKind::corrupt);
   }
+}
+
+// Whatever is done to a file, it is read or refused, and what is read encodes; run with sanitizers.
+TEST(TokenizerTest, SurvivesDamagedFiles) {
+  const std::string good = tiny_tokenizer().dump();
+  std::mt19937 random(7);
+  int read = 0;
+  for (int round = 0; round < 1000; ++round) {
+    std::string text = good;
+    for (int i = 0; i < 1 + round % 3; ++i) {
+      text[random() % text.size()] = static_cast<char>(32 + random() % 95);
+    }
+    const auto tokenizer = Tokenizer::parse(text, "tokenizer.json");
+    if (!tokenizer) continue;
+    ++read;
+    const auto ids = tokenizer->encode("hello <|im_start|>\u20ac 12 hello");
+    tokenizer->decode(ids, false);
+  }
+  EXPECT_GT(read, 10);
 }
 
 TEST(TokenizerTest, SaysWhenThereIsNoFile) {
