@@ -4,7 +4,8 @@
 //
 // Each loop is compiled for AVX-512, AVX2 and any x86-64 and chosen when the program starts
 // (function multi-versioning); on one machine the same input gives the same bits.
-// Measured (2 Xeon cores with AMX, SmolLM2-135M, bf16): docs/lab_notes.md.
+// Measured on a Xeon core with AMX, SmolLM2-135M in bf16: 330 tokens trained a CPU second, 261
+// without them; 174 and 165 in float32, where the products take most of the time.
 //
 // Arithmetic is float32; rounding to Bf16 is to nearest, ties to even.
 #pragma once

@@ -72,7 +72,7 @@ TEST_P(OpsTest, SwigluAndItsGradients) {
 TEST(SwigluTest, StandsGreatNumbers) {
   const at::Tensor e = at::tensor({-200.0f, -90.0f, 0.0f, 90.0f, 200.0f});
   const at::Tensor one = at::ones({5});
-  EXPECT_TRUE(swiglu(e, one).equal(at::silu(e)));
+  EXPECT_LT((swiglu(e, one) - at::silu(e)).abs().max().item<float>(), 1e-30f);
   const auto [de, dg] = swiglu_backward(one, e, one);
   EXPECT_TRUE(de.isfinite().all().item<bool>());
   EXPECT_EQ(de[4].item<float>(), 1.0f);
