@@ -110,11 +110,15 @@ RunStatus make_status(const RunPlan& plan, const InstanceId& instance, const Age
   status.hub_endpoint = plan.hub_endpoint;
   status.hub_repo = plan.hub_repo;
   for (const Upload& upload : state.uploads) {
+    // Where a person finds what did not get through.
+    const std::string kept = upload.state == Upload::State::failed
+                                 ? "; the files are in " + plan.run_dir + "/" + upload.folder
+                                 : "";
     status.uploads.push_back({.label = upload.label,
                               .state = upload_word(upload.state),
                               .step = upload.step,
                               .commit = upload.commit,
-                              .message = upload.message,
+                              .message = upload.message + kept,
                               .at = upload.at});
   }
   status.guards = guards_of(policy, state, age);

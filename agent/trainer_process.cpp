@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,8 @@ Status TrainerProcess::start() {
   const auto process = find_process(*started);
   process_ = process ? *process : ProcessInfo{.pid = *started, .group = *started};
   is_child_ = true;
+  // When memory runs out, the kernel takes the trainer and not the one who destroys the instance.
+  std::ofstream("/proc/" + std::to_string(*started) + "/oom_score_adj") << "500";
   log_info("trainer started  pid=" + std::to_string(*started));
   return Unit{};
 }

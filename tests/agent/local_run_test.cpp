@@ -215,6 +215,37 @@ TEST_F(LocalRunTest, ARunThatCannotBeginSaysWhyAndMakesItselfGo) {
   EXPECT_NE(status->detail.find("not a repository"), std::string::npos) << status->detail;
 }
 
+TEST_F(LocalRunTest, ATrainerThatHangsIsStartedOnceMoreAndThenGivenUp) {
+  plan_.config.generate.vars = {{"hang_at", "3"}, {"deaf", "yes"}};
+  plan_.config.limits.stall_minutes = 0.03;
+  launch(600s);
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->reason, "stalled") << status->detail;
+  EXPECT_EQ(status->exit_code, 10);
+  EXPECT_EQ(status->trainer_restarts, 1);
+  EXPECT_EQ(processes_left(), 0);
+}
+
+TEST_F(LocalRunTest, AHubThatCannotBeReachedCostsTheUploadAndNotTheEnd) {
+  plan_.hub_endpoint = "http://127.0.0.1:9";  // nobody listens there
+  plan_.hub_repo = "local/test-run";
+  plan_.config.limits.upload_timeout = 3s;
+  launch(600s);
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const RunDirectory run{plan_.run_dir};
+  const Result<RunStatus> status = read_status(run.status());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->reason, "finished");
+  EXPECT_EQ(status->exit_code, 18);
+  ASSERT_FALSE(status->uploads.empty());
+  EXPECT_EQ(status->uploads.back().state, "failed");
+  EXPECT_NE(status->uploads.back().message.find(plan_.run_dir), std::string::npos)
+      << status->uploads.back().message;
+  EXPECT_TRUE(fs::exists(run.adapter() / "adapter_model.safetensors"));
+}
+
 TEST_F(LocalRunTest, AnInstanceWhoseProcessesDiedIsListedAsFailedUntilItIsEnded) {
   plan_.config.generate.vars["step_ms"] = "500";
   launch(600s);
