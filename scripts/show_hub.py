@@ -23,7 +23,8 @@ def main():
         files = [f"{entry['path']} ({entry['size']:,})" for entry in tree if entry["type"] == "file"]
         print(f"  {branch:<20} {len(files)} files, with " +
               ", ".join(f for f in files if f.startswith("adapter_model")))
-    best = max((b for b in branches if b.startswith("checkpoint-epoch-")), default="main")
+    epochs = [int(b.rpartition("-")[2]) for b in branches if b.startswith("checkpoint-epoch-")]
+    best = f"checkpoint-epoch-{max(epochs)}" if epochs else "main"
     print(f"""
 == Load it in Python, with HF_ENDPOINT={endpoint}
 base = AutoModelForCausalLM.from_pretrained("{sys.argv[2]}")
