@@ -2,27 +2,49 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <charconv>
 #include <cstdlib>
-#include <cstring>
 
 #include <curl/curl.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/http/transfer.h"
 #include "core/url.h"
 #include "version.h"
 
 namespace mayfly {
 
-namespace fs = std::filesystem;
-
 namespace {
 
 constexpr long kStallBytesPerSecond = 1024;
+
+// Writing to a connection that the other side has closed raises SIGPIPE, which ends a program that
+// did not ask for it; OpenSSL gives no way to say so for a single write. For as long as this lives,
+// the signal is held back in this thread, and one that was raised meanwhile is taken away.
+class WithoutBrokenPipes {
+ public:
+  WithoutBrokenPipes() {
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutBrokenPipes() {
+    const timespec no_time{};
+    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &no_time) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutBrokenPipes(const WithoutBrokenPipes&) = delete;
+  WithoutBrokenPipes& operator=(const WithoutBrokenPipes&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
 
 // A signed address is a credential in its query, so errors show none.
 std::string shown(const std::string& url) {
@@ -40,206 +62,8 @@ bool is_loopback(const std::string& url) {
          host.rfind("[::1]:", 0) == 0;
 }
 
-// One request on the wire and its answer: what libcurl's callbacks read and fill.
-class Transfer {
- public:
-  Transfer(const HttpRequest& request, const std::atomic<bool>* stop)
-      : request_(request), stop_(stop) {}
-  ~Transfer() {
-    if (source_ >= 0) ::close(source_);
-    if (target_ >= 0) ::close(target_);
-  }
-  Transfer(const Transfer&) = delete;
-  Transfer& operator=(const Transfer&) = delete;
-
-  // Opens what is uploaded, and looks how much of `to_file` is there.
-  Status open_files();
-  // Makes the file of an answer without a body too.
-  Status finish_files() {
-    return into_file() && target_ < 0 ? open_target() : Status(Unit{});
-  }
-
-  bool has_body() const {
-    return !request_.body_file.empty() || !request_.body.empty() || request_.method == "POST" ||
-           request_.method == "PUT" || request_.method == "PATCH";
-  }
-  std::int64_t body_size() const {
-    return body_size_;
-  }
-  std::int64_t resume_at() const {
-    return resume_at_;
-  }
-  // All of the body was handed over: only then can the server have acted.
-  bool body_was_read() const {
-    return body_sent_ >= body_size_;
-  }
-  bool stopped() const {
-    return stop_ != nullptr && stop_->load();
-  }
-  void tell_progress() const {
-    if (!request_.progress) return;
-    request_.progress(request_.to_file.empty() ? body_sent_ : file_size_);
-  }
-  HttpResponse& response() {
-    return response_;
-  }
-  // Why one of the callbacks ended the transfer; internal without text: none did.
-  const Error& failure() const {
-    return failure_;
-  }
-
-  std::size_t give(char* buffer, std::size_t room);
-  bool rewind(std::int64_t offset) {
-    body_sent_ = offset;
-    return true;
-  }
-  std::size_t take(const char* bytes, std::size_t size);
-  std::size_t take_header(std::string_view line);
-
- private:
-  bool into_file() const {
-    return !request_.to_file.empty() && (response_.status == 200 || response_.status == 206);
-  }
-  Status open_target();
-  bool store(const char* bytes, std::size_t size);
-
-  const HttpRequest& request_;
-  const std::atomic<bool>* stop_;
-  HttpResponse response_;
-  Error failure_{ErrorKind::internal, ""};
-  int source_ = -1;
-  int target_ = -1;
-  std::int64_t body_size_ = 0;
-  std::int64_t body_sent_ = 0;
-  std::int64_t resume_at_ = 0;
-  std::int64_t file_size_ = 0;
-};
-
-Error file_error(const std::string& doing, int code) {
-  ErrorKind kind = ErrorKind::refused;
-  if (code == ENOSPC || code == EDQUOT) kind = ErrorKind::no_space;
-  if (code == ENOENT) kind = ErrorKind::not_found;
-  return Error{kind, doing + ": " + std::strerror(code)};
-}
-
-Status Transfer::open_files() {
-  body_size_ = static_cast<std::int64_t>(request_.body.size());
-  if (!request_.body_file.empty()) {
-    source_ = ::open(request_.body_file.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat info {};
-    if (source_ < 0 || ::fstat(source_, &info) != 0) {
-      return file_error("opening " + request_.body_file.string(), errno);
-    }
-    const std::int64_t rest = std::max<std::int64_t>(0, info.st_size - request_.body_offset);
-    body_size_ = request_.body_size < 0 ? rest : request_.body_size;
-    if (body_size_ > rest) {
-      return Error{ErrorKind::corrupt, request_.body_file.string() + " is shorter than expected"};
-    }
-  }
-  if (!request_.to_file.empty()) {
-    std::error_code code;
-    const auto size = fs::file_size(request_.to_file, code);
-    if (!code) resume_at_ = static_cast<std::int64_t>(size);
-    file_size_ = resume_at_;
-  }
-  return Unit{};
-}
-
-std::size_t Transfer::give(char* buffer, std::size_t room) {
-  const auto rest = static_cast<std::size_t>(body_size_ - body_sent_);
-  const std::size_t wanted = std::min(room, rest);
-  if (wanted == 0) return 0;
-  if (source_ < 0) {
-    std::memcpy(buffer, request_.body.data() + body_sent_, wanted);
-  } else {
-    const ssize_t got = ::pread(source_, buffer, wanted, request_.body_offset + body_sent_);
-    if (got <= 0) {
-      failure_ = Error{ErrorKind::corrupt, "reading " + request_.body_file.string() + ": " +
-                                               (got < 0 ? std::strerror(errno) : "it shrank")};
-      return CURL_READFUNC_ABORT;
-    }
-    body_sent_ += got;
-    return static_cast<std::size_t>(got);
-  }
-  body_sent_ += static_cast<std::int64_t>(wanted);
-  return wanted;
-}
-
-std::size_t Transfer::take_header(std::string_view line) {
-  const std::size_t size = line.size();
-  while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
-  if (line.rfind("HTTP/", 0) == 0) {  // also of a proxy's or an interim answer: start over
-    response_.headers.clear();
-    const auto space = line.find(' ');
-    if (space != std::string_view::npos && space + 4 <= line.size()) {
-      std::from_chars(line.data() + space + 1, line.data() + space + 4, response_.status);
-    }
-  } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
-    std::string_view value = line.substr(colon + 1);
-    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) {
-      value.remove_prefix(1);
-    }
-    response_.headers.push_back({std::string(line.substr(0, colon)), std::string(value)});
-  }
-  return size;
-}
-
-std::size_t Transfer::take(const char* bytes, std::size_t size) {
-  response_.body_bytes += static_cast<std::int64_t>(size);
-  if (into_file()) return store(bytes, size) ? size : 0;
-  if (static_cast<std::int64_t>(response_.body.size() + size) > request_.max_body_bytes) {
-    failure_ = Error{ErrorKind::corrupt, "the answer is longer than " +
-                                             std::to_string(request_.max_body_bytes) + " bytes"};
-    return 0;
-  }
-  response_.body.append(bytes, size);
-  return size;
-}
-
-// Writes from the file's present end when the server continues there, else from the start.
-Status Transfer::open_target() {
-  const bool continues = response_.status == 206;
-  if (continues) {
-    const std::string want = "bytes " + std::to_string(resume_at_) + "-";
-    if (response_.header("Content-Range").substr(0, want.size()) != want) {
-      return Error{ErrorKind::corrupt, "the server sent another part of the file than was asked"};
-    }
-  }
-  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (continues ? O_APPEND : O_TRUNC);
-  target_ = ::open(request_.to_file.c_str(), flags, 0644);
-  if (target_ < 0) return file_error("opening " + request_.to_file.string(), errno);
-  file_size_ = continues ? resume_at_ : 0;
-  return Unit{};
-}
-
-bool Transfer::store(const char* bytes, std::size_t size) {
-  if (target_ < 0) {
-    if (Status opened = open_target(); !opened) {
-      failure_ = opened.error();
-      return false;
-    }
-  }
-  file_size_ += static_cast<std::int64_t>(size);
-  if (request_.max_file_bytes >= 0 && file_size_ > request_.max_file_bytes) {
-    failure_ = Error{ErrorKind::corrupt, "the answer is longer than the file should be (" +
-                                             std::to_string(request_.max_file_bytes) + " bytes)"};
-    return false;
-  }
-  while (size > 0) {
-    const ssize_t written = ::write(target_, bytes, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      failure_ = file_error("writing " + request_.to_file.string(), errno);
-      return false;
-    }
-    bytes += written;
-    size -= static_cast<std::size_t>(written);
-  }
-  return true;
-}
-
 std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* transfer) {
-  return static_cast<Transfer*>(transfer)->give(buffer, size * count);
+  return static_cast<Transfer*>(transfer)->give(buffer, size * count).value_or(CURL_READFUNC_ABORT);
 }
 
 int on_seek(void* transfer, curl_off_t offset, int origin) {
@@ -248,11 +72,12 @@ int on_seek(void* transfer, curl_off_t offset, int origin) {
 }
 
 std::size_t on_write(char* bytes, std::size_t size, std::size_t count, void* transfer) {
-  return static_cast<Transfer*>(transfer)->take(bytes, size * count);
+  return static_cast<Transfer*>(transfer)->take({bytes, size * count}) ? size * count : 0;
 }
 
 std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* transfer) {
-  return static_cast<Transfer*>(transfer)->take_header({bytes, size * count});
+  static_cast<Transfer*>(transfer)->take_header({bytes, size * count});
+  return size * count;
 }
 
 int on_progress(void* transfer, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -433,6 +258,7 @@ Result<HttpResponse> send_once(CURL* curl, const CurlOptions& options, const Htt
   set_callbacks(curl, transfer);
   set_method(curl, request, transfer);
 
+  const WithoutBrokenPipes no_pipes;
   const CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) return transfer_error(curl, code, request, transfer, details.data());
   if (Status finished = transfer.finish_files(); !finished) return finished.error();
