@@ -95,10 +95,15 @@ class VerbParser {
     return std::string(verb.summary) + "\n\nExamples:\n" + std::string(verb.examples);
   }
 
-  // One empty line between groups, not two.
+  // CLI11's text with one empty line between groups instead of two, and switches without what they
+  // stand for.
   static std::string tidy(std::string help) {
-    for (std::size_t at = help.find("\n\n\n"); at != std::string::npos; at = help.find("\n\n\n")) {
-      help.erase(at, 1);
+    const std::pair<std::string_view, std::string_view> replacements[] = {
+        {"\n\n\n", "\n\n"}, {"{true}", ""}, {"{false}", ""}};
+    for (const auto& [from, to] : replacements) {
+      for (std::size_t at = help.find(from); at != std::string::npos; at = help.find(from)) {
+        help.replace(at, from.size(), to);
+      }
     }
     return help;
   }
@@ -318,7 +323,7 @@ class VerbParser {
   }
 
   void words(const std::string& name, const std::string& help) {
-    app_.add_option(name, line_.words, help);
+    app_.add_option(name, line_.words, help)->type_name("");
   }
 
   // What CLI11 did not know: a flag that is not built yet, a misspelt one, or one word too many.

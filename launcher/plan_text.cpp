@@ -67,10 +67,10 @@ std::string training_line(const PlannedRun& planned) {
   const double epochs =
       static_cast<double>(planned.steps.steps) / static_cast<double>(planned.steps.steps_per_epoch);
   return "LoRA r " + std::to_string(config.lora.r) + ", " + grouped(planned.steps.steps) +
-         " steps of " + std::to_string(batch.effective) + " examples (" +
-         std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation) + "), " +
-         number("%.3g", epochs) + " epochs, learning rate " +
-         number("%.3g", config.train.learning_rate) + " " +
+         " steps of " + std::to_string(batch.effective) +
+         (batch.effective == 1 ? " example (" : " examples (") + std::to_string(batch.per_device) +
+         " x " + std::to_string(batch.accumulation) + "), " + number("%.3g", epochs) +
+         " epochs, learning rate " + number("%.3g", config.train.learning_rate) + " " +
          std::string(enum_name(config.train.lr_scheduler)) + ", seed " +
          std::to_string(planned.plan.seed);
 }

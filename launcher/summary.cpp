@@ -95,6 +95,10 @@ std::string summary_text(const RunView& run, const RunPlan& plan, const Terminal
     line("load",
          "model = AutoModelForCausalLM.from_pretrained(\"" + plan.config.model.base + "\")");
     line("", "model = PeftModel.from_pretrained(model, \"" + plan.run_dir + "/adapter\")");
+    if (run.agent && !branches_line(*run.agent).empty()) {
+      line("or", "HF_ENDPOINT=" + plan.hub_endpoint + " and PeftModel.from_pretrained(model, \"" +
+                     plan.hub_repo + "\", revision=\"main\")");
+    }
   }
   return text;
 }
