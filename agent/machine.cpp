@@ -207,8 +207,8 @@ void Machine::look_at_instance() {
 void Machine::report(const AgentState& state) {
   const RunStatus status = make_status(parts_.plan, parts_.instance, parts_.policy, state,
                                        parts_.created_at, parts_.clock.now(), age_->age());
-  const std::string changed = status.state + status.reason + std::to_string(status.step) +
-                              std::to_string(status.uploads.size());
+  std::string changed = status.state + status.reason + std::to_string(status.step);
+  for (const UploadReport& upload : status.uploads) changed += upload.state;
   const SteadyTime now = parts_.clock.steady_now();
   if (reported_at_ && now - *reported_at_ < kReportEvery && changed == reported_) return;
   reported_at_ = now;

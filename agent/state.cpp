@@ -184,7 +184,7 @@ class Decision {
 
   void take_in_uploads() {
     for (const UploadResult& result : seen_.uploads) {
-      progressed(false);
+      if (!result.error) progressed(false);
       if (result.label == "logs") state_.logs_done = true;
       for (Upload& upload : state_.uploads) {
         if (upload.label == result.label) take_in_result(upload, result);
