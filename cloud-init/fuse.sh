@@ -60,7 +60,8 @@ fire() {
   echo "$1" > "$D/fuse-fired" 2>/dev/null
   while :; do
     if [ -n "${MAYFLY_ROOT:-}" ]; then
-      "$MAYFLY_HOST_PROGRAM" local-end --instance "$MAYFLY_INSTANCE_DIR"
+      # Without the mark of the instance's own processes: this one must outlive them.
+      env -u MAYFLY_INSTANCE_ID "$MAYFLY_HOST_PROGRAM" local-end --instance "$MAYFLY_INSTANCE_DIR"
     else
       systemctl poweroff --force
     fi
