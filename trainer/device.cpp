@@ -21,7 +21,8 @@ std::filesystem::path libtorch_folder() {
   return std::filesystem::path(info.dli_fname).parent_path();
 }
 
-// Empty: a GPU can be used. Otherwise why not.
+// Empty: a GPU can be used. Otherwise why not. Must come before anything else asks libtorch about
+// GPUs: the first question fixes its answer for the whole process.
 std::string load_cuda() {
   if (dlopen("libcuda.so.1", RTLD_LAZY | RTLD_GLOBAL) == nullptr) {
     return "there is no NVIDIA driver (libcuda.so.1)";
