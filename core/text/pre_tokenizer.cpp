@@ -13,6 +13,9 @@ namespace mayfly {
 namespace {
 
 constexpr std::uint32_t kMatchLimit = 10'000'000;
+// A group that repeats over a long piece needs more than the 32 KB of the machine's stack.
+constexpr std::size_t kFirstStack = 32 << 10;
+constexpr std::size_t kLargestStack = 64 << 20;
 
 struct CodeFree {
   void operator()(pcre2_code* code) const {
@@ -51,6 +54,12 @@ std::string with_todays_white_space(std::string_view pattern) {
   return written;
 }
 
+struct JitStackFree {
+  void operator()(pcre2_jit_stack* stack) const {
+    pcre2_jit_stack_free(stack);
+  }
+};
+
 Result<std::unique_ptr<pcre2_code, CodeFree>> compile_pattern(std::string_view given) {
   const std::string pattern = with_todays_white_space(given);
   int error = 0;
@@ -87,6 +96,8 @@ struct Splitter::Scratch {
   std::unique_ptr<pcre2_match_data, MatchDataFree> match{pcre2_match_data_create(16, nullptr)};
   std::unique_ptr<pcre2_match_context, MatchContextFree> context{
       pcre2_match_context_create(nullptr)};
+  std::unique_ptr<pcre2_jit_stack, JitStackFree> stack{
+      pcre2_jit_stack_create(kFirstStack, kLargestStack, nullptr)};
   std::vector<Piece> pieces;  // before the step
   std::vector<Piece> next;    // after it
   std::vector<Cut> cuts;
@@ -204,6 +215,7 @@ Result<PreTokenizer> PreTokenizer::compile(const std::vector<SplitStep>& steps) 
 Splitter::Splitter(const PreTokenizer& pre_tokenizer)
     : pre_tokenizer_(pre_tokenizer), scratch_(std::make_unique<Scratch>()) {
   pcre2_set_match_limit(scratch_->context.get(), kMatchLimit);
+  pcre2_jit_stack_assign(scratch_->context.get(), nullptr, scratch_->stack.get());
 }
 Splitter::Splitter(Splitter&&) noexcept = default;
 Splitter::~Splitter() = default;

@@ -70,12 +70,18 @@ WORDS = ["the", "The", " the", "hello", "HELLO", "naïve", "Straße", "ÆON", "t
          "ab" * 60, "The quick brown fox", "Привет мир", "Γειά", "ǅ", "ʰ", "İstanbul", "ﷺ"]
 
 
+# One piece, or one run of white space, of many thousand characters.
+LONG = [unit * 10000 + end for unit, end in [
+    ("a", " 12x"), (" ", "x"), ("!", "\n\nx"), ("\n", "x"), (" \n", "x"), ("1", "x"), ("é", " 1"), ("中", "x"), ("'s", ""),
+    ("a\u0301", " x"), ("\r\n", "a"), ("\t", ""), ("x ", ""), ("!?", "  a")]]
+
+
 def hard_strings(special, count, seed):
     """`count` strings of all that is known to break tokenizers; `special`: the added tokens."""
     rng = random.Random(seed)
     partial = [t[:n] for t in special for n in range(1, len(t))] + [t[n:] for t in special for n in range(1, len(t))]
     pools = [EMOJI, CJK, HANGUL, MARKS, SPACES, DIGITS, PUNCTUATION, CONTROLS, WORDS, special, partial]
-    strings = [s for pool in pools for s in pool] + ["", " ", "\n"]
+    strings = [s for pool in pools for s in pool] + ["", " ", "\n"] + LONG
     strings += [a + b for a in special[:12] for b in special[:12]]
     strings += ["".join(chr(c) for c in range(b, b + 64)) for b in range(0x80, 0x3000, 64)]
     while len(strings) < count:

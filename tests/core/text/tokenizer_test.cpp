@@ -151,6 +151,18 @@ TEST(TokenizerTest, JoinsAMegabyteWithoutACut) {
   EXPECT_EQ(tokenizer.encode(text).size(), text.size() / 5);
 }
 
+TEST(TokenizerTest, RepeatsAGroupOverALongPiece) {
+  auto json = tiny_tokenizer();
+  json["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Split"}, {"behavior", "Removed"}, {"pattern", {{"Regex", "(?:ab|c(?=d)d?)+"}}}},
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "abcd";
+  EXPECT_THAT(tokenizer_of(json).encode(text + "!"), ElementsAre('!'));
+}
+
 TEST(TokenizerTest, ShortAndLongPiecesAreJoinedAlike) {
   const Tokenizer tokenizer = tiny();
   const std::string part = "hehelolohellohelhlo";
