@@ -32,7 +32,7 @@ Result<FinishedEvent> sft(const SftJob& job) {
   if (Status done = run.announce(); !done) return done.error();
   if (Status done = run.rehearse_checkpoint(); !done) return done.error();
   if (Status done = run.evaluate_if_due(); !done) return done.error();
-  if (stop_requested()) return run.stopped();
+  if (stop_requested() && !run.all_steps_done()) return run.stopped();
 
   while (!run.all_steps_done()) {
     if (Status done = run.step(); !done) return done.error();

@@ -34,7 +34,7 @@ data: {path: [train.jsonl], val_path: val.jsonl, cutoff_len: 192}
 lora: {r: 4, alpha: 8, dropout: 0.1}
 train:
   {epochs: 3, per_device_batch_size: 1, gradient_accumulation: 2, learning_rate: 1e-2, threads: 1,
-   warmup_steps: 3, save_steps: 5, eval_steps: 9, logging_steps: 4, bf16: false}
+   device: cpu, warmup_steps: 3, save_steps: 5, eval_steps: 9, logging_steps: 4, bf16: false}
 )";
 
 class SftTest : public TestFolder {
@@ -248,6 +248,15 @@ TEST_F(SftTest, StopsSavedWhenAskedAndGoesOnToTheSameEnd) {
   ASSERT_EQ(train(), 0) << err_;
   EXPECT_EQ(events_of<StartedEvent>().back().resumed_from_step, finished[0].steps);
   EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
+TEST_F(SftTest, StopsBeforeTheFirstStepWithNothingToSave) {
+  TrainProcess process(folder_, arguments());
+  ASSERT_TRUE(process.wait_until([&] { return !events_of<StartedEvent>().empty(); }));
+  process.signal(SIGTERM);
+  ASSERT_EQ(process.wait(), 0) << process.err();
+  EXPECT_TRUE(events_of<FinishedEvent>().at(0).stopped);
+  EXPECT_EQ(checkpoint_steps(run_).empty(), events_of<StepEvent>().empty());
 }
 
 TEST_F(SftTest, SavesWhenAskedAndGoesOn) {
