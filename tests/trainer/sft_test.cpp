@@ -175,14 +175,15 @@ TEST_F(SftTest, EndsWithTheSameBytesHoweverOftenItIsKilled) {
   for (const auto& event : events_of<EvaluatedEvent>()) held_out[event.step] = event.loss;
   fs::remove_all(run_.root);
 
+  constexpr int kMostKills = 10;  // each costs a start, which is most of the time this takes
   std::mt19937 random(20);
   int kills = 0;
   for (bool done = false; !done;) {
     TrainProcess process(folder_, arguments());
     const std::size_t before = events().size();
     // Somewhere in the next dozen events: in loading, a step, an evaluation, a checkpoint.
-    const std::size_t target = before + 2 + random() % 12;
-    done = !process.wait_until([&] { return events().size() >= target; }) || kills == 20;
+    const std::size_t target = before + 4 + random() % 14;
+    done = !process.wait_until([&] { return events().size() >= target; }) || kills == kMostKills;
     if (done) {
       ASSERT_EQ(process.wait(), 0) << process.err();
       break;
@@ -194,7 +195,7 @@ TEST_F(SftTest, EndsWithTheSameBytesHoweverOftenItIsKilled) {
     ASSERT_EQ(code, -SIGKILL);
     ++kills;
   }
-  EXPECT_GE(kills, 8);
+  EXPECT_GE(kills, 4);
   EXPECT_EQ(adapter_bytes(), undisturbed);
   std::set<std::int64_t> seen;
   for (const auto& step : events_of<StepEvent>()) {

@@ -71,7 +71,7 @@ class TrainProcess {
   bool wait_until(const std::function<bool()>& condition) {
     while (!condition()) {
       if (!running()) return condition();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(4));
     }
     return true;
   }
