@@ -1,8 +1,13 @@
 #include "trainer/nn/weights.h"
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "trainer/nn/stored_tensor.h"
 
@@ -15,6 +20,17 @@ std::string shape_text(at::IntArrayRef shape) {
   for (const std::int64_t size : shape)
     text += (text.size() > 1 ? ", " : "") + std::to_string(size);
   return text + ")";
+}
+
+// A converted tensor's pages of the file are not needed again, and would count as our memory until
+// the kernel wants them. They are read anew should anybody look. Whole pages only: those at the
+// edges belong to the neighbours too.
+void give_back_pages(std::span<const std::byte> bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t last = (begin + bytes.size()) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 // Takes tensors out of the files and keeps the first fault.
@@ -35,7 +51,10 @@ class Taker {
       if (!fault_) fault_ = mapped.error();
       return {};
     }
-    return mapped->to(device_, type_);  // the same tensor when there is nothing to convert
+    at::Tensor taken =
+        mapped->to(device_, type_);  // the same tensor if there is nothing to convert
+    if (!taken.is_alias_of(*mapped)) give_back_pages(stored->bytes);
+    return taken;
   }
 
   const std::optional<Error>& fault() const {
