@@ -406,7 +406,7 @@ class Decision {
   }
 
   void save() {
-    const Age waited = seen_.age - state_.entered_at;
+    const Age late = seen_.age - state_.entered_at - save_takes(state_.progress);
     if (seen_.trainer.kind != TrainerView::Kind::running) {
       state_.trainer_wanted = false;
       if (state_.finished) {  // it was done just when it was asked to stop
@@ -415,8 +415,8 @@ class Decision {
       }
       return enter(Stage::uploading);
     }
-    if (waited >= kSaveTakes) kill_trainer();
-    if (waited >= kSaveTakes + kDeathTakes) enter(Stage::uploading);  // it is stuck: go on without
+    if (late >= 0ms) kill_trainer();
+    if (late >= kDeathTakes) enter(Stage::uploading);  // it is stuck: go on without
   }
 
   // ---- publishing what there is ----

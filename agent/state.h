@@ -162,12 +162,19 @@ struct Step {
 Step advance(const AgentPolicy& policy, AgentState state, const Observation& seen);
 
 // Waits. All others come from the plan.
-constexpr Age kSaveTakes = std::chrono::seconds(60);   // SIGTERM to SIGKILL
+constexpr Age kSaveTakes = std::chrono::seconds(60);   // the writing of a checkpoint
 constexpr Age kDeathTakes = std::chrono::seconds(10);  // SIGKILL to going on without its death
 constexpr Age kLogsTake = std::chrono::seconds(120);
 constexpr Age kConfirmTakes = std::chrono::minutes(15);  // then the destroy call is repeated
 constexpr Age kDestroyRetry = std::chrono::seconds(30);  // longest wait between two destroy calls
 constexpr Age kLookEvery = std::chrono::seconds(2);
 constexpr Age kUploadRetry = std::chrono::seconds(60);  // longest wait between two tries
+
+// SIGTERM to SIGKILL: a trainer answers between two steps, so two of its steps fit beside the
+// writing. The hard deadline wins over it all the same.
+inline Age save_takes(const Progress& progress) {
+  const double steps_ms = 2000.0 * progress.seconds_per_step.value_or(0.0);
+  return kSaveTakes + Age(static_cast<std::int64_t>(steps_ms));
+}
 
 }  // namespace mayfly

@@ -85,7 +85,7 @@ void check_turn(SimulatedWorld& world, const AgentPolicy& policy, const AgentSta
   }
   // I6: no stage waits without a limit. Uploading and saving have theirs; the rest is progress.
   if (after.stage == Stage::saving &&
-      world.age() - after.entered_at > kSaveTakes + kDeathTakes + 2s) {
+      world.age() - after.entered_at > save_takes(after.progress) + kDeathTakes + 2s) {
     world.broken.push_back("I6: waits for a trainer that does not die");
   }
   if (after.gone && world.machine_runs()) world.broken.push_back("said gone and it runs");

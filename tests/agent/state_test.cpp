@@ -210,6 +210,21 @@ TEST_F(StateTest, ADeafTrainerIsKilledAfterAMinuteAndAFrozenOneIsLeftBehind) {
   EXPECT_EQ(state_.stage, Stage::uploading);
 }
 
+TEST_F(StateTest, ATrainerWithLongStepsIsGivenTheTimeToReachItsNextOne) {
+  start_training();
+  state_.progress.seconds_per_step = 90.0;
+  seen_.terminations = 1;
+  turn();
+  ASSERT_EQ(state_.stage, Stage::saving);
+  const Age asked = state_.entered_at;
+  seen_.age = asked + 240s - 1ms;
+  turn();
+  EXPECT_FALSE(did("signal_trainer " + std::to_string(SIGKILL)));
+  seen_.age = asked + 240s;
+  turn();
+  EXPECT_TRUE(did("signal_trainer " + std::to_string(SIGKILL)));
+}
+
 TEST_F(StateTest, PastTheHardDeadlineNothingIsWaitedFor) {
   start_training();
   seen_.age = 59min;
