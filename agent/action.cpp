@@ -11,7 +11,8 @@ std::string action_text(const Action& action) {
     case ActionKind::signal_trainer:
       return "signal_trainer " + std::to_string(action.signal);
     case ActionKind::send_upload:
-      return "send_upload " + action.label;
+      return "send_upload " + action.label +
+             (action.sink > 0 ? " to sink " + std::to_string(action.sink) : "");
     case ActionKind::release_checkpoint:
       return "release_checkpoint " + action.folder;
     case ActionKind::send_logs:
@@ -20,6 +21,8 @@ std::string action_text(const Action& action) {
       return "send_status";
     case ActionKind::close_request:
       return "close_request " + action.request->file;
+    case ActionKind::move_fuse:
+      return "move_fuse " + std::to_string(action.fuse_at.count());
     case ActionKind::ask_destroy:
       return "ask_destroy";
     case ActionKind::look_at_instance:

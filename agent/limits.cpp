@@ -6,15 +6,15 @@ namespace mayfly {
 
 namespace {
 
-Age minutes_of(double minutes) {
-  return Age(static_cast<std::int64_t>(minutes * 60'000.0));
-}
-
 Deadline with_reserve(StopReason reason, Age destroy_at, std::chrono::seconds reserve) {
   return {reason, destroy_at - std::min<Age>(reserve, destroy_at / 2), destroy_at};
 }
 
 }  // namespace
+
+Age minutes_of(double minutes) {
+  return Age(static_cast<std::int64_t>(minutes * 60'000.0));
+}
 
 std::string_view stop_reason_name(StopReason reason) {
   switch (reason) {

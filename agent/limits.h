@@ -15,6 +15,7 @@ namespace mayfly {
 // Time since the instance was created.
 using Age = std::chrono::milliseconds;
 constexpr Age kNever = std::chrono::hours(24 * 365 * 1000);
+Age minutes_of(double minutes);
 
 enum class StopReason {
   none,

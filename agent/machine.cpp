@@ -1,5 +1,6 @@
 #include "agent/machine.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
@@ -47,7 +48,8 @@ Machine::Machine(MachineParts parts)
       run_{parts_.plan.run_dir},
       events_(run_.events()),
       trainer_(parts_.trainer_program, run_),
-      fetcher_(parts_.plan, run_, parts_.download) {
+      fetcher_(parts_.plan, run_, parts_.download),
+      fuse_(fuse_script()) {
   const auto memory = read_memory(run_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
   age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
@@ -82,6 +84,7 @@ Observation Machine::observe() {
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
   if (seen.trainer.kind != TrainerView::Kind::running) seen.newest_checkpoint = newest_checkpoint();
+  seen.fuse_moved = fuse_.take_result();
   seen.destroy = std::exchange(destroy_, std::nullopt);
   seen.instance = std::exchange(instance_, std::nullopt);
   return seen;
@@ -143,6 +146,8 @@ void Machine::act(const Action& action, const AgentState& state) {
       return send_logs(state, false);
     case ActionKind::close_request:
       return close_request(run_, *action.request);
+    case ActionKind::move_fuse:
+      return move_fuse(action.fuse_at);
     case ActionKind::ask_destroy:
       return ask_destroy();
     case ActionKind::look_at_instance:
@@ -185,6 +190,16 @@ void Machine::send_logs(const AgentState& state, bool everything) {
     if (error_log) files->push_back(*error_log);
   }
   uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files), false});
+}
+
+// The fuse stays behind the hard deadline by what destroying takes and the margin it had when it
+// was armed.
+void Machine::move_fuse(Age hard_deadline) {
+  constexpr auto kBehind = 300s;
+  constexpr auto kLongest = std::chrono::hours(24 * 30);
+  const Age left = std::clamp<Age>(hard_deadline - age_->age(), 0ms, kLongest);
+  fuse_.start(std::chrono::duration_cast<std::chrono::seconds>(left) +
+              parts_.policy.limit.destroying_takes + kBehind);
 }
 
 void Machine::ask_destroy() {

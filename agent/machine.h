@@ -7,6 +7,7 @@
 
 #include "agent/age.h"
 #include "agent/fetch.h"
+#include "agent/fuse_move.h"
 #include "agent/loop.h"
 #include "agent/trainer_process.h"
 #include "agent/upload_queue.h"
@@ -49,6 +50,7 @@ class Machine final : public World {
  private:
   void send_upload(const Action& action);
   void send_logs(const AgentState& state, bool everything);
+  void move_fuse(Age hard_deadline);
   void ask_destroy();
   void look_at_instance();
   void fail_upload(const std::string& label, Error error);
@@ -62,6 +64,7 @@ class Machine final : public World {
   TrainerProcess trainer_;
   Fetcher fetcher_;
   std::optional<UploadQueue> uploads_;
+  FuseMove fuse_;
 
   bool first_look_ = true;
   int terminations_ = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/extension.h"
+
 namespace mayfly {
 
 namespace {
@@ -36,16 +38,17 @@ GuardReport idle_guard(const char* name, double minutes, Age since, Age now) {
 }
 
 std::vector<GuardReport> guards_of(const AgentPolicy& policy, const AgentState& state, Age age) {
-  const LimitsConfig& limits = policy.limit.limits;
+  const LimitPolicy now = limits_now(policy, state);
+  const LimitsConfig& limits = now.limits;
   std::vector<GuardReport> guards;
   guards.push_back({.name = "spend",
                     .limit = static_cast<double>(limits.spend_limit.micros) / 1e6,
                     .unit = "USD",
-                    .left_seconds = left(spend_deadline(policy.limit).stop_at, age)});
+                    .left_seconds = left(spend_deadline(now).stop_at, age)});
   guards.push_back({.name = "ttl",
                     .limit = limits.ttl_hours.value_or(0) * 3600,
                     .unit = "seconds",
-                    .left_seconds = left(ttl_deadline(policy.limit).stop_at, age)});
+                    .left_seconds = left(ttl_deadline(now).stop_at, age)});
   guards.push_back(idle_guard("idle", limits.idle_minutes, state.progress_at, age));
   guards.push_back(idle_guard("stall", limits.stall_minutes, state.trainer_progress_at, age));
   return guards;
@@ -71,12 +74,12 @@ void add_progress(RunStatus& status, const AgentState& state, Age age) {
   }
 }
 
-void add_money(RunStatus& status, const AgentPolicy& policy, Age age) {
+void add_money(RunStatus& status, const AgentPolicy& policy, const AgentState& state, Age age) {
   const Price& price = policy.limit.price;
   const SpendMeter meter(price, WallTime{});
   status.spent = meter.spent(WallTime{} + age);
   status.rate_per_hour = price.per_hour;
-  status.limit = policy.limit.limits.spend_limit;
+  status.limit = limits_now(policy, state).limits.spend_limit;
   if (status.eta_seconds) {
     const auto rest =
         std::chrono::milliseconds(static_cast<std::int64_t>(*status.eta_seconds * 1000.0));
@@ -106,7 +109,7 @@ RunStatus make_status(const RunPlan& plan, const InstanceId& instance, const Age
                           : state.stage == Stage::confirming ? "terminating"
                                                              : "running";
   status.created_at = created_at;
-  add_money(status, policy, age);
+  add_money(status, policy, state, age);
   status.hub_endpoint = plan.hub_endpoint;
   status.hub_repo = plan.hub_repo;
   for (const Upload& upload : state.uploads) {

@@ -31,11 +31,16 @@ namespace mayfly {
 
 enum class Stage { fetching, training, saving, uploading, kept, destroying, confirming };
 std::string_view stage_name(Stage stage);
+// Destroying or confirming: nothing else will happen to this instance.
+constexpr bool is_ending(Stage stage) {
+  return stage == Stage::destroying || stage == Stage::confirming;
+}
 
 // What does not change during a run.
 struct AgentPolicy {
   LimitPolicy limit;
   bool has_hub = false;
+  int sinks = 1;  // places to upload to, tried in order; the first one is the hub
   bool push_checkpoints = true;
   std::int64_t checkpoint_every_epochs = 1;
   std::chrono::seconds status_every{900};
@@ -48,7 +53,8 @@ struct Upload {
   std::string folder;  // relative to the run directory
   std::int64_t step = 0;
   State state = State::sending;
-  int attempts = 0;
+  int sink = 0;              // where it goes, or is
+  int attempts = 0;          // at this sink
   Age retry_at{};            // when waiting
   std::string commit;        // when safe
   std::string files_sha256;  // when safe: of its list of files
@@ -77,6 +83,11 @@ struct AgentState {
   StopReason reason = StopReason::none;
   std::string detail;
   std::optional<int> exit_code;
+
+  Usd extra_spend;  // by which the plan's limits were raised
+  Age extra_time{};
+  std::vector<std::string> extensions;  // the requests that were answered, by file name
+  std::string fuse_asked;               // the request for whose sake the fuse is being moved
 
   bool fetch_started = false;  // by this life of the agent
   std::int64_t fetched_bytes = 0;
@@ -130,6 +141,7 @@ struct UploadResult {
   std::string commit;
   std::string files_sha256;
   std::optional<Error> error;
+  int sink = 0;
 };
 struct DestroyAnswer {
   bool accepted = false;
@@ -151,6 +163,7 @@ struct Observation {
   std::vector<Request> requests;
   int terminations = 0;  // SIGTERMs since the last look
   std::optional<NewestCheckpoint> newest_checkpoint;
+  std::optional<Status> fuse_moved;  // what became of move_fuse
   std::optional<DestroyAnswer> destroy;
   std::optional<Result<InstanceState>> instance;  // error not_found: it is not listed any more
 };

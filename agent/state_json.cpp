@@ -34,6 +34,9 @@ struct Writer {
   static json to(const WallTime& value) {
     return format_utc(value);
   }
+  static json to(const Usd& value) {
+    return value.micros;
+  }
   template <class T>
   static json to(const std::optional<T>& value) {
     return value ? to(*value) : json(nullptr);
@@ -60,6 +63,9 @@ struct Reader {
   }
   static void get(const json& node, Age& value) {
     value = Age(node.get<std::int64_t>());
+  }
+  static void get(const json& node, Usd& value) {
+    value.micros = node.get<std::int64_t>();
   }
   static void get(const json& node, WallTime& value) {
     const Result<WallTime> time = parse_utc(node.get_ref<const std::string&>());
@@ -96,6 +102,7 @@ void fields(auto& upload, auto&& field) requires
   field("folder", upload.folder);
   field("step", upload.step);
   field("state", upload.state);
+  field("sink", upload.sink);
   field("attempts", upload.attempts);
   field("retry_at", upload.retry_at);
   field("commit", upload.commit);
@@ -111,6 +118,10 @@ void fields(auto& state, auto&& field) requires
   field("reason", state.reason);
   field("detail", state.detail);
   field("exit_code", state.exit_code);
+  field("extra_spend", state.extra_spend);
+  field("extra_time", state.extra_time);
+  field("extensions", state.extensions);
+  field("fuse_asked", state.fuse_asked);
   field("fetched_bytes", state.fetched_bytes);
   field("next_seq", state.next_seq);
   field("progress", state.progress);
@@ -198,6 +209,9 @@ json seen_json(const Observation& seen) {
   }
   if (seen.terminations > 0) out["terminations"] = seen.terminations;
   if (seen.newest_checkpoint) out["newest_checkpoint"] = seen.newest_checkpoint->folder;
+  if (seen.fuse_moved) {
+    out["fuse_moved"] = *seen.fuse_moved ? "yes" : seen.fuse_moved->error().message;
+  }
   if (seen.destroy) out["destroy"] = seen.destroy->text;
   return out;
 }
@@ -239,6 +253,10 @@ std::string decision_line(const AgentState& before, const Observation& seen, con
                {"seen", seen_json(seen)},
                {"actions", std::move(actions)}};
   if (before.stage != step.state.stage) line["from"] = stage_name(before.stage);
+  if (step.state.extra_spend != before.extra_spend || step.state.extra_time != before.extra_time) {
+    line["raised_by"] = {{"dollars", usd_decimal(step.state.extra_spend)},
+                         {"ms", step.state.extra_time.count()}};
+  }
   if (step.state.reason != StopReason::none) {
     line["reason"] = stop_reason_name(step.state.reason);
     line["detail"] = step.state.detail;

@@ -17,10 +17,26 @@ namespace {
 
 constexpr std::array kWords = {std::pair{RequestKind::down, std::string_view("down")},
                                std::pair{RequestKind::down_now, std::string_view("down_now")},
-                               std::pair{RequestKind::checkpoint, std::string_view("checkpoint")}};
+                               std::pair{RequestKind::checkpoint, std::string_view("checkpoint")},
+                               std::pair{RequestKind::extend, std::string_view("extend")}};
 
 fs::path folder_of(const RunDirectory& run) {
   return run.agent() / "requests";
+}
+
+// What an extension adds. False: a value that is neither a number of minutes nor an amount.
+bool read_amounts(const nlohmann::json& json, Request& request) {
+  if (const auto minutes = json.find("minutes"); minutes != json.end()) {
+    if (!minutes->is_number()) return false;
+    request.minutes = minutes->get<double>();
+  }
+  if (const auto spend = json.find("dollars"); spend != json.end()) {
+    if (!spend->is_string()) return false;
+    const Result<Usd> amount = parse_usd(spend->get_ref<const std::string&>());
+    if (!amount) return false;
+    request.spend = *amount;
+  }
+  return true;
 }
 
 std::optional<Request> read_request(const fs::path& path) {
@@ -39,7 +55,10 @@ std::optional<Request> read_request(const fs::path& path) {
   for (const auto& [kind, name] : kWords) {
     if (word->get_ref<const std::string&>() != name) continue;
     const bool named = by != json->end() && by->is_string();
-    return Request{kind, named ? by->get<std::string>() : "", *time, path.filename().string()};
+    Request request{kind, named ? by->get<std::string>() : "", *time, path.filename().string(), 0,
+                    {}};
+    if (kind == RequestKind::extend && !read_amounts(*json, request)) return std::nullopt;
+    return request;
   }
   return std::nullopt;
 }
@@ -54,8 +73,9 @@ std::string_view request_word(RequestKind kind) {
 Status send_request(const RunDirectory& run, const Request& request) {
   if (const Status made = make_folders(folder_of(run)); !made) return made;
   const std::string word(request_word(request.kind));
-  const nlohmann::json json = {
-      {"request", word}, {"by", request.by}, {"at", format_utc(request.at)}};
+  nlohmann::json json = {{"request", word}, {"by", request.by}, {"at", format_utc(request.at)}};
+  if (request.minutes != 0) json["minutes"] = request.minutes;
+  if (request.spend.micros != 0) json["dollars"] = usd_decimal(request.spend);
   const std::string name =
       format_utc(request.at) + "-" + word + "-" + std::to_string(::getpid()) + ".json";
   return write_file(folder_of(run) / name, json_line(json) + "\n");

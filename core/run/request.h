@@ -8,6 +8,8 @@
 // Words: down        stop training, save, upload, destroy
 //        down_now    destroy now, unsaved work is lost
 //        checkpoint  checkpoint at the next step and go on
+//        extend      raise the limits, by `minutes` and `dollars`; a limit at most doubles, and
+//                    nothing is raised once the run has begun to stop (agent/extension.h)
 #pragma once
 
 #include <string>
@@ -16,16 +18,19 @@
 #include "core/clock.h"
 #include "core/result.h"
 #include "core/run/directory.h"
+#include "core/usd.h"
 
 namespace mayfly {
 
-enum class RequestKind { down, down_now, checkpoint };
+enum class RequestKind { down, down_now, checkpoint, extend };
 
 struct Request {
   RequestKind kind = RequestKind::down;
   std::string by;  // who asked, for the journal: "launch down"
   WallTime at;
-  std::string file;  // its name in the folder; set when read
+  std::string file;    // its name in the folder; set when read
+  double minutes = 0;  // extend: to add to the time limit
+  Usd spend{};         // extend: to add to the spend limit
 };
 
 std::string_view request_word(RequestKind kind);

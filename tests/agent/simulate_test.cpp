@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/extension.h"
 #include "core/log.h"
 #include "tests/fakes/simulated_world.h"
 
@@ -75,7 +76,7 @@ void check_turn(SimulatedWorld& world, const AgentPolicy& policy, const AgentSta
     return stage == Stage::destroying || stage == Stage::confirming;
   };
   if (ending(before.stage) && !ending(after.stage)) world.broken.push_back("I1: left destroying");
-  if (world.age() >= first_deadline(policy.limit).destroy_at && !ending(after.stage)) {
+  if (world.age() >= first_deadline(limits_now(policy, after)).destroy_at && !ending(after.stage)) {
     world.broken.push_back("I3: past the deadline in " + std::string(stage_name(after.stage)));
   }
   for (const Upload& upload : after.uploads) {

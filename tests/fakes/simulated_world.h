@@ -76,6 +76,7 @@ class SimulatedWorld final : public World {
       const std::int64_t newest = *checkpoints_.rbegin();
       seen.newest_checkpoint = NewestCheckpoint{folder_of(newest), newest};
     }
+    seen.fuse_moved = std::exchange(fuse_moved_, std::nullopt);
     seen.destroy = std::exchange(destroy_answer_, std::nullopt);
     seen.instance = std::exchange(instance_look_, std::nullopt);
     if (seen.agent_started) seen.instance = Result<InstanceState>(instance_);
@@ -302,6 +303,9 @@ class SimulatedWorld final : public World {
       case ActionKind::close_request:
         requests_.clear();
         return;
+      case ActionKind::move_fuse:
+        fuse_moved_ = Status(Unit{});
+        return;
       case ActionKind::ask_destroy:
         return terminate();
       case ActionKind::look_at_instance:
@@ -383,6 +387,7 @@ class SimulatedWorld final : public World {
   std::optional<Age> ending_since_;
   std::optional<Age> ended_at_;
   bool ignored_ = false;
+  std::optional<Status> fuse_moved_;
   std::optional<DestroyAnswer> destroy_answer_;
   std::optional<Result<InstanceState>> instance_look_;
 };

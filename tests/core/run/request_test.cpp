@@ -31,6 +31,24 @@ TEST_F(RequestTest, WaitsUntilItIsClosedOldestFirst) {
   EXPECT_EQ(waiting_requests(run_)[0].kind, RequestKind::down);
 }
 
+TEST_F(RequestTest, AnExtensionCarriesItsAmounts) {
+  Request request{RequestKind::extend, "launch extend", FakeClock::kBegin, "", 90.5, cents(1250)};
+  ASSERT_TRUE(send_request(run_, request));
+  const std::vector<Request> waiting = waiting_requests(run_);
+  ASSERT_EQ(waiting.size(), 1U);
+  EXPECT_EQ(waiting[0].kind, RequestKind::extend);
+  EXPECT_EQ(waiting[0].minutes, 90.5);
+  EXPECT_EQ(waiting[0].spend, cents(1250));
+}
+
+TEST_F(RequestTest, AnAmountThatIsNoneMakesItNoRequest) {
+  const std::string begin = "{\"request\": \"extend\", \"at\": \"2026-11-22T14:02:11Z\", ";
+  put("agent/requests/a.json", begin + "\"minutes\": \"30\"}");
+  put("agent/requests/b.json", begin + "\"dollars\": 5}");
+  put("agent/requests/c.json", begin + "\"dollars\": \"-5\"}");
+  EXPECT_TRUE(waiting_requests(run_).empty());
+}
+
 TEST_F(RequestTest, WhatIsNoRequestIsLeftAlone) {
   put("agent/requests/a.json", "{\"request\": \"dance\", \"at\": \"2026-11-22T14:02:11Z\"}");
   put("agent/requests/b.json", "not json");
