@@ -1,6 +1,6 @@
 #include "agent/loop.h"
 
-#include "agent/state_json.h"
+#include "agent/decision_record.h"
 #include "core/log.h"
 
 namespace mayfly {
@@ -20,7 +20,7 @@ AgentState take_turn(const AgentPolicy& policy, const AgentState& state, World& 
   const Observation seen = world.observe();
   Step step = advance(policy, state, seen);
   if (worth_noting(state, step)) {
-    const Status noted = world.note(decision_line(state, seen, step));
+    const Status noted = world.note(decision_record(state, seen, step));
     const Status saved = world.save(step.state);
     if (!noted) log_error("cannot note a decision, going on: " + noted.error().message);
     if (!saved) log_error("cannot save the state, going on: " + saved.error().message);

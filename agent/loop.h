@@ -18,7 +18,7 @@ class World {
  public:
   virtual ~World() = default;
   virtual Observation observe() = 0;
-  // On disk when it returns.
+  // `decision`: a record of agent/decision_record.h. On disk when it returns.
   virtual Status note(const std::string& decision) = 0;
   virtual Status save(const AgentState& state) = 0;
   // Starts what the action says. Never waits for it: the outcome is part of a later observation.

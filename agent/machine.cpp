@@ -4,9 +4,7 @@
 #include <charconv>
 #include <fstream>
 
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "agent/report.h"
 #include "agent/run_logs.h"
@@ -25,15 +23,15 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kReportEvery = 2s;
+// Keys are sorted, so this tells a memory from a decision in the reserve.
+constexpr std::string_view kMemoryBegins = "{\"age_ms\":";
 
-std::optional<AgentMemory> read_memory(const RunDirectory& run, const std::string& run_id) {
-  const Result<std::string> text = read_file(run.agent_state());
-  if (!text) return std::nullopt;
-  const Result<nlohmann::json> json = parse_json(*text, run.agent_state().string());
-  if (!json) return std::nullopt;
-  const Result<AgentMemory> memory = memory_from_json(*json);
+std::optional<AgentMemory> parse_memory(const std::string& text, const std::string& run_id) {
+  const Result<nlohmann::json> json = parse_json(text, "the agent's state");
+  const Result<AgentMemory> memory =
+      json ? memory_from_json(*json) : Result<AgentMemory>(json.error());
   if (!memory) {
-    log_error("starting without the saved state: " + memory.error().message);
+    log_error("a saved state cannot be used: " + memory.error().message);
     return std::nullopt;
   }
   // A run directory that was used before by another run (a new launch of the same name).
@@ -41,16 +39,33 @@ std::optional<AgentMemory> read_memory(const RunDirectory& run, const std::strin
   return *memory;
 }
 
+// The newest that was saved: state.json, or what went to the reserve when the disk refused that.
+std::optional<AgentMemory> read_memory(const RunDirectory& run, const ReserveFile& reserve,
+                                       const std::string& run_id) {
+  std::optional<AgentMemory> newest;
+  const auto consider = [&](const std::string& text) {
+    auto memory = parse_memory(text, run_id);
+    if (memory && (!newest || memory->mark.age > newest->mark.age)) newest = std::move(memory);
+  };
+  if (const Result<std::string> text = read_file(run.agent_state())) consider(*text);
+  for (const std::string& line : reserve.lines()) {
+    if (line.starts_with(kMemoryBegins)) consider(line);
+  }
+  return newest;
+}
+
 }  // namespace
 
 Machine::Machine(MachineParts parts)
     : parts_(std::move(parts)),
       run_{parts_.plan.run_dir},
+      reserve_(run_.agent() / "reserve"),
+      journal_(run_.decisions(), reserve_),
       events_(run_.events()),
       trainer_(parts_.trainer_program, run_),
       fetcher_(parts_.plan, run_, parts_.download),
       fuse_(fuse_script()) {
-  const auto memory = read_memory(run_, parts_.plan.run_id);
+  const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
   age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
                parts_.clock);
@@ -66,6 +81,10 @@ Machine::Machine(MachineParts parts)
 
 AgentState Machine::remembered_state() const {
   return remembered_;
+}
+
+Age Machine::age() const {
+  return age_->age();
 }
 
 // The trainer first and its events after: what it wrote before its end is then among them.
@@ -108,18 +127,15 @@ std::optional<NewestCheckpoint> Machine::newest_checkpoint() const {
 }
 
 Status Machine::note(const std::string& decision) {
-  if (const Status appended = append_line(run_.decisions(), decision); !appended) return appended;
-  const int fd = ::open(run_.decisions().c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd >= 0) {
-    ::fdatasync(fd);
-    ::close(fd);
-  }
-  return Unit{};
+  return journal_.append(decision);
 }
 
 Status Machine::save(const AgentState& state) {
   const AgentMemory memory{parts_.plan.run_id, age_->mark(), state};
-  return write_file(run_.agent_state(), json_line(memory_to_json(memory)) + "\n");
+  const std::string text = json_line(memory_to_json(memory));
+  const Status saved = write_file(run_.agent_state(), text + "\n");
+  if (saved) return saved;
+  return reserve_.append(sealed_line(text)) ? Status(Unit{}) : saved;
 }
 
 void Machine::act(const Action& action, const AgentState& state) {

@@ -8,6 +8,7 @@
 #include "agent/age.h"
 #include "agent/fetch.h"
 #include "agent/fuse_move.h"
+#include "agent/journal.h"
 #include "agent/loop.h"
 #include "agent/trainer_process.h"
 #include "agent/upload_queue.h"
@@ -36,6 +37,8 @@ class Machine final : public World {
 
   // The state to go on from.
   AgentState remembered_state() const;
+  // Of the instance, now.
+  Age age() const;
 
   Observation observe() override;
   Status note(const std::string& decision) override;
@@ -58,6 +61,8 @@ class Machine final : public World {
 
   MachineParts parts_;
   RunDirectory run_;
+  ReserveFile reserve_;
+  Journal journal_;
   std::optional<AgeMeter> age_;
   AgentState remembered_;
   EventTail events_;

@@ -1,6 +1,7 @@
 // The program on the instance.
 //
 //   agent run --plan FILE --secrets FILE     runs the plan, then destroys this instance
+//   agent replay FILE                        makes the decisions of a decisions.jsonl again
 //   agent local-boot --instance DIR          first process of a local instance
 //   agent local-end --instance DIR           back office of the local provider
 //
@@ -16,10 +17,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agent/decision_record.h"
 #include "agent/local_boot.h"
 #include "agent/loop.h"
 #include "agent/machine.h"
 #include "agent/publish.h"
+#include "agent/replay.h"
 #include "agent/report.h"
 #include "core/atomic_file.h"
 #include "core/exit_code.h"
@@ -38,7 +41,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kTurnEvery = 250ms;
 constexpr const char* kUsage =
-    "usage: agent run --plan FILE --secrets FILE | local-boot --instance DIR | "
+    "usage: agent run --plan FILE --secrets FILE | replay FILE | local-boot --instance DIR | "
     "local-end --instance DIR";
 
 int fail(const Error& error) {
@@ -174,7 +177,18 @@ int run_plan(const std::string& plan_path, const std::string& secrets_path) {
   if (!publishing) state = failed_start(std::move(state), publishing.error());
   log_info(std::string("agent ") + kVersion + "  run=" + plan->run_name + " instance=" + id +
            " stage=" + std::string(stage_name(state.stage)));
+  const std::string begin = begin_record(policy, kVersion, clock.now(), machine.age());
+  if (const Status noted = machine.note(begin); !noted) log_error(noted.error().message);
   run_for_ever(machine, policy, std::move(state), signals);
+}
+
+int replay_file(const std::string& path) {
+  const Result<std::string> text = read_file(path);
+  if (!text) return fail(text.error());
+  const Result<ReplayReport> report = replay(*text);
+  if (!report) return fail(while_doing("replaying " + path, report.error()));
+  std::cout << replay_text(*report);
+  return static_cast<int>(report->difference ? ExitCode::internal : ExitCode::ok);
 }
 
 // Marks the instance before it answers, then goes on in the background, outside of the instance.
@@ -209,6 +223,7 @@ int main_of(int argc, char** argv) {
     if (!secrets) return fail(secrets.error());
     return run_plan(*plan, *secrets);
   }
+  if (verb == "replay" && argc == 3) return replay_file(argv[2]);
   if (verb == "local-boot" || verb == "local-end") {
     const Result<std::string> folder = option(argc, argv, "--instance");
     if (!folder) return fail(folder.error());

@@ -1,4 +1,4 @@
-// The agent's memory as agent/state.json, and its decisions as lines of decisions.jsonl.
+// The agent's memory as agent/state.json.
 #pragma once
 
 #include <optional>
@@ -21,8 +21,5 @@ struct AgentMemory {
 nlohmann::json memory_to_json(const AgentMemory& memory);
 // Error: corrupt.
 Result<AgentMemory> memory_from_json(const nlohmann::json& json);
-
-// One line: when, at which age, from which stage to which, what was seen, what is done about it.
-std::string decision_line(const AgentState& before, const Observation& seen, const Step& step);
 
 }  // namespace mayfly
