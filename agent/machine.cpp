@@ -1,7 +1,7 @@
 #include "agent/machine.h"
 
-#include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -63,8 +63,7 @@ Machine::Machine(MachineParts parts)
       journal_(run_.decisions(), reserve_),
       events_(run_.events()),
       trainer_(parts_.trainer_program, run_),
-      fetcher_(parts_.plan, run_, parts_.download),
-      fuse_(fuse_script()) {
+      fetcher_(parts_.plan, run_, parts_.download) {
   const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
   age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
@@ -103,7 +102,7 @@ Observation Machine::observe() {
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
   if (seen.trainer.kind != TrainerView::Kind::running) seen.newest_checkpoint = newest_checkpoint();
-  seen.fuse_moved = fuse_.take_result();
+  seen.fuse_moved = std::exchange(fuse_moved_, std::nullopt);
   seen.destroy = std::exchange(destroy_, std::nullopt);
   seen.instance = std::exchange(instance_, std::nullopt);
   return seen;
@@ -208,14 +207,14 @@ void Machine::send_logs(const AgentState& state, bool everything) {
   uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files), false});
 }
 
-// The fuse stays behind the hard deadline by what destroying takes and the margin it had when it
-// was armed.
+// cloud-init/fuse.sh adds what stands in this file to the deadline it was armed with.
 void Machine::move_fuse(Age hard_deadline) {
-  constexpr auto kBehind = 300s;
-  constexpr auto kLongest = std::chrono::hours(24 * 30);
-  const Age left = std::clamp<Age>(hard_deadline - age_->age(), 0ms, kLongest);
-  fuse_.start(std::chrono::duration_cast<std::chrono::seconds>(left) +
-              parts_.policy.limit.destroying_takes + kBehind);
+  const char* root = std::getenv("MAYFLY_ROOT");
+  const fs::path file = fs::path(root == nullptr ? "/" : root) / "var/lib/mayfly/extended";
+  const Age planned = first_deadline(parts_.policy.limit).destroy_at;
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(hard_deadline - planned);
+  const Status written = write_file(file, std::to_string(seconds.count()) + "\n");
+  fuse_moved_ = written ? written : Status(while_doing("moving the fuse", written.error()));
 }
 
 void Machine::ask_destroy() {

@@ -7,7 +7,6 @@
 
 #include "agent/age.h"
 #include "agent/fetch.h"
-#include "agent/fuse_move.h"
 #include "agent/journal.h"
 #include "agent/loop.h"
 #include "agent/trainer_process.h"
@@ -69,11 +68,11 @@ class Machine final : public World {
   TrainerProcess trainer_;
   Fetcher fetcher_;
   std::optional<UploadQueue> uploads_;
-  FuseMove fuse_;
 
   bool first_look_ = true;
   int terminations_ = 0;
   std::vector<UploadResult> local_results_;  // of uploads that failed before they were queued
+  std::optional<Status> fuse_moved_;
   std::optional<DestroyAnswer> destroy_;
   std::optional<Result<InstanceState>> instance_;
   std::optional<SteadyTime> reported_at_;

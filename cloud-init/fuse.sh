@@ -3,7 +3,6 @@
 #
 #   fuse.sh arm SECONDS   from bootcmd, on every boot; the first one fixes the deadline, so that a
 #                         reboot never extends the life of an instance
-#   fuse.sh move SECONDS  the deadline is in so many seconds, if that is later than it was
 #   fuse.sh wait          local provider: sleeps until the deadline, then fires
 #   fuse.sh fire REASON   ends the instance, asking again for ever
 #
@@ -48,13 +47,6 @@ UNIT
   systemctl start --no-block mayfly-fuse.timer
 }
 
-move() {
-  [ -n "${MAYFLY_ROOT:-}" ] || { echo "fuse: moving it is not built for systemd" >&2; exit 1; }
-  new=$(($(uptime_seconds) + $1))
-  [ "$new" -gt "$(cat "$D/fuse-deadline")" ] || return 0
-  echo "$new" > "$D/fuse-deadline.new" && mv "$D/fuse-deadline.new" "$D/fuse-deadline"
-}
-
 wait_local() {
   while left=$(($(cat "$D/fuse-deadline") - $(uptime_seconds))); [ "$left" -gt 0 ]; do
     [ "$left" -le 60 ] || left=60
@@ -79,7 +71,6 @@ fire() {
 
 case "$1" in
   arm) if [ -n "${MAYFLY_ROOT:-}" ]; then arm_local "$2"; else arm_systemd "$2"; fi ;;
-  move) move "$2" ;;
   wait) wait_local ;;
   fire) fire "$2" ;;
 esac
