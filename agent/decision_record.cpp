@@ -39,7 +39,8 @@ std::optional<Error> error_of(const Result<T>& result) {
 json changed_members(const AgentState& state) {
   static const json fresh = written(AgentState{});
   json changed = json::object();
-  for (const auto& [key, value] : written(state).items()) {
+  const json whole = written(state);
+  for (const auto& [key, value] : whole.items()) {
     if (value != fresh.at(key)) changed[key] = value;
   }
   return changed;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "agent/state_json.h"
 
@@ -20,6 +21,8 @@ class ExtensionTest : public ::testing::Test {
     policy_.limit.limits.spend_limit = dollars(12);  // an hour
     policy_.limit.limits.ttl_hours = 2.0;
     policy_.limit.limits.reserve = 5min;
+    policy_.limit.limits.idle_minutes = 0;
+    policy_.limit.limits.stall_minutes = 0;
     policy_.limit.destroying_takes = 1min;
     state_.stage = Stage::training;
     state_.trainer_wanted = true;

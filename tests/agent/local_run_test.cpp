@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "agent/replay.h"
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "core/provider/local.h"
@@ -129,6 +130,13 @@ TEST_F(LocalRunTest, TrainsAndMakesItselfGo) {
   EXPECT_EQ(status->reason, "finished");
   EXPECT_EQ(status->exit_code, 0);
   EXPECT_EQ(status->step, 8);
+
+  // What was decided is recorded with all that it was decided from.
+  const Result<ReplayReport> again = replay(*read_file(run.decisions()));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_GT(again->decisions, 5);
+  EXPECT_EQ(again->damaged, 0);
+  EXPECT_FALSE(again->difference) << replay_text(*again);
 
   const Result<Receipt> receipt = read_receipt(run);
   ASSERT_TRUE(receipt) << receipt.error().message;
