@@ -166,6 +166,7 @@ class VerbParser {
       words("WHAT", "create, put, get, ls or branches; a repository; files");
       app_.add_flag("--private", line_.is_private, "Make the repository for yourself only");
     }
+    if (name == "offers") add_offers();
     if (name == "completion") words("SHELL", "bash, zsh or fish");
     if (name == "status") {
       words("RUN", "Names or ids of runs; all that may be billing if none is given");
@@ -196,6 +197,51 @@ class VerbParser {
             },
             "16 examples, 5 steps, one hour at most")
         ->trigger_on_parse();
+  }
+
+  void add_offers() {
+    OfferWish& wish = line_.offers.wish;
+    app_.add_option("--provider", wish.provider, "Ask this cloud only")->type_name("NAME");
+    app_.add_option("--gpu", wish.gpus, "Only these, such as H100,A100")
+        ->type_name("TYPE")
+        ->delimiter(',');
+    app_.add_option("--num-gpus", wish.counts, "Only with so many GPUs")
+        ->type_name("N")
+        ->delimiter(',')
+        ->check(CLI::NonNegativeNumber);
+    app_.add_flag("--all-configs", line_.offers.all_configs, "With 1, 2, 4 and 8 GPUs")
+        ->excludes("--num-gpus");
+    each(
+        "--max-price",
+        [this](const std::string& text) {
+          const Result<Usd> price = parse_usd(text);
+          if (!price) return fail({ErrorKind::usage, "--max-price: " + price.error().message});
+          line_.offers.wish.max_price = *price;
+        },
+        "Not above this price per instance-hour", "USD");
+    app_.add_option("--cloud", wish.cloud, "Whose machines, of a broker's")->type_name("NAME");
+    app_.add_option("--region", wish.region, "Only there; the beginning of a name will do")
+        ->type_name("NAME");
+    app_.add_option("--instance-type", wish.instance_type, "Only this type")->type_name("TYPE");
+    app_.add_option("--country", wish.country, "Only there")->type_name("NAME");
+    app_.add_option("--city", wish.city, "Only there")->type_name("NAME");
+    const auto speed = [this](const std::string& flag, std::optional<double>& into,
+                              const std::string& help) {
+      app_.add_option(flag, into, help)->type_name("MBIT/S")->check(CLI::NonNegativeNumber);
+    };
+    speed("--min-upload", wish.min_upload_mbps, "At least this fast out");
+    speed("--min-download", wish.min_download_mbps, "At least this fast in");
+    const auto either = [this](const std::string& flag, std::optional<bool>& into,
+                               const std::string& help) {
+      app_.add_flag_function(
+          "--" + flag + "{true},!--no-" + flag, [&into](std::int64_t count) { into = count > 0; },
+          help);
+    };
+    either("nvlink", wish.nvlink, "Only with NVLink between the GPUs; or only without");
+    either("spot", wish.spot, "Only what may be taken away; or only what may not");
+    app_.add_flag("--wide", line_.offers.wide, "More columns");
+    app_.add_flag("--all", line_.offers.all, "Every row, however many");
+    app_.add_flag("--select", line_.offers.select, "Choose one, and print the flags that name it");
   }
 
   void add_logs() {

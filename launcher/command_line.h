@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/config/load.h"
+#include "core/provider/offer_choice.h"
 #include "core/result.h"
 #include "core/terminal.h"
 
@@ -53,6 +54,14 @@ struct StatusFlags {
   bool all = false;  // runs that are gone, too
 };
 
+struct OffersFlags {
+  OfferWish wish;
+  bool all_configs = false;  // 1, 2, 4 and 8 GPUs
+  bool wide = false;
+  bool all = false;  // every row
+  bool select = false;
+};
+
 struct ConfigFlags {
   bool origin = false;
   std::string format;
@@ -66,6 +75,7 @@ struct CommandLine {
   LogsFlags logs;
   StatusFlags status;
   ConfigFlags config;
+  OffersFlags offers;
   std::vector<std::string> words;  // positional: runs, a shell, what config is to do
   std::string to;                  // of pull
   bool verify = false;             // of receipt

@@ -10,6 +10,7 @@
 #include "launcher/end_commands.h"
 #include "launcher/hub_command.h"
 #include "launcher/look_commands.h"
+#include "launcher/offers_command.h"
 #include "launcher/run_command.h"
 
 namespace mayfly {
@@ -70,6 +71,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "logs") return outcome(logs_command(line, desk));
   if (line.verb == "pull") return outcome(pull_command(line, desk));
   if (line.verb == "receipt") return outcome(receipt_command(line, desk));
+  if (line.verb == "offers") return outcome(offers_command(line, desk));
   if (line.verb == "doctor") return outcome(doctor_command(line, desk));
   if (line.verb == "hub") return hub_verb(line, desk);
   if (line.verb == "config") return config_verb(line);

@@ -23,6 +23,12 @@ constexpr std::array kVerbs = {
                      "  launch plan run.yaml --json           the plan for a script\n"
                      "  launch plan run.yaml --user-data      the machine's start-up file\n",
          .takes_config = true},
+    Verb{.name = "offers",
+         .summary = "Show what can be rented, and at what price.",
+         .examples = "  launch offers --gpu H100,A100 --num-gpus 1\n"
+                     "  launch offers --max-price 2.50 --region us --json\n"
+                     "  launch offers --gpu B200 --all-configs --select\n",
+         .asks = true},
     Verb{.name = "down",
          .summary = "Destroy machines and check that they are gone.",
          .examples = "  launch down my-run\n"
@@ -80,9 +86,9 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 16> kUnbuiltVerbs = {
-    "offers", "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",
-    "exec",   "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
+constexpr std::array<std::string_view, 15> kUnbuiltVerbs = {
+    "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",  "exec",
+    "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
 
 constexpr std::array<std::string_view, 33> kUnbuiltFlags = {"--steps",
                                                             "--cloud",

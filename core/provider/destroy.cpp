@@ -11,6 +11,21 @@ Result<bool> is_gone(Provider& provider, const InstanceId& id) {
   return instance.error();
 }
 
+namespace {
+
+// A listing may leave a machine out for a moment; one that is listed as gone is gone.
+Result<bool> is_surely_gone(Provider& provider, const InstanceId& id, Clock& clock) {
+  const Result<Instance> instance = provider.get(id);
+  if (instance) return instance->state == InstanceState::gone;
+  if (instance.error().kind != ErrorKind::not_found) return instance.error();
+  const std::chrono::seconds again = provider.traits().second_look;
+  if (again.count() == 0) return true;
+  clock.sleep_for(again);
+  return is_gone(provider, id);
+}
+
+}  // namespace
+
 Status destroy_until_gone(Provider& provider, const InstanceId& id, Clock& clock,
                           const DestroyPatience& patience) {
   const SteadyTime give_up_at = clock.steady_now() + patience.give_up_after;
@@ -27,7 +42,7 @@ Status destroy_until_gone(Provider& provider, const InstanceId& id, Clock& clock
     }
 
     // "Accepted" is not "gone": billing stops when the provider says so, not when it was asked.
-    const Result<bool> gone = is_gone(provider, id);
+    const Result<bool> gone = is_surely_gone(provider, id, clock);
     if (gone && *gone) return Unit{};
     if (!gone) last = gone.error();
 

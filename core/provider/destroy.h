@@ -18,9 +18,10 @@ struct DestroyPatience {
 constexpr DestroyPatience kDestroyPatience{std::chrono::seconds(1), std::chrono::seconds(30),
                                            std::chrono::minutes(15)};
 
-// Asks for the end and looks, in turns, until a listing does not contain the instance. Errors:
-// unauthorized at once; the last failure, or outcome_unknown, once `give_up_after` has passed -
-// then the instance may still cost money.
+// Asks for the end and looks, in turns, until a listing does not contain the instance (two
+// listings, where one alone may leave it out: ProviderTraits::second_look). Errors: unauthorized at
+// once; the last failure, or outcome_unknown, once `give_up_after` has passed - then the instance
+// may still cost money.
 Status destroy_until_gone(Provider& provider, const InstanceId& id, Clock& clock,
                           const DestroyPatience& patience);
 

@@ -7,17 +7,21 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/result.h"
 #include "core/run/spend_meter.h"
 #include "core/secret.h"
+#include "core/usd.h"
 
 namespace mayfly {
 
 using InstanceId = std::string;
 
+// A machine that can be rented now, and what it costs. Texts are as the provider writes them, but
+// `gpu`, which is the same word with every provider (gpu_name.h).
 struct Offer {
   std::string provider;
   std::string instance_type;
@@ -26,6 +30,28 @@ struct Offer {
   int gpu_count = 0;
   int vram_gb = 0;  // of one GPU
   Price price;      // of the whole instance
+  // What the create call must name beside type and region; "" where there is no such thing.
+  std::string cloud = {};  // whose machine a broker rents out: "hyperstack"
+  std::string zone = {};   // a part of a region with a capacity of its own
+  std::string host = {};   // the one machine that is meant, where machines are rented singly
+  std::string image = {};  // what it boots
+  // What a person may choose by. Empty or nullopt: the provider does not say.
+  std::string country = {};
+  std::string city = {};
+  std::optional<bool> nvlink = {};
+  bool spot = false;  // may be taken away while it runs
+  std::optional<double> upload_mbps = {};
+  std::optional<double> download_mbps = {};
+  int vcpus = 0;
+  int memory_gb = 0;
+  int disk_gb = 0;
+};
+
+// What ends an instance without us, kept by the provider: the net below the agent's own limits.
+struct ServerLimits {
+  std::optional<WallTime> end_by = {};
+  std::optional<Usd> spend_cap = {};
+  bool power_off_ends_billing = false;
 };
 
 struct InstanceSpec {
@@ -35,6 +61,10 @@ struct InstanceSpec {
   std::string user_data;  // cloud-config, under 16 KB, no secret in it
   // Name -> value; delivered to a file that only root can read, never by user-data or argv.
   std::map<std::string, Secret> secrets;
+  // Who may log in; one line as in authorized_keys. Some providers create nothing without one.
+  std::string ssh_public_key = {};
+  // Sent with the create call itself, never after, to providers that keep them (ProviderTraits).
+  ServerLimits limits = {};
 };
 
 // `terminating` and `gone` both mean that billing has ended or is ending by itself.
@@ -48,15 +78,49 @@ struct Instance {
   std::optional<WallTime> ended_at;
   Price price;
   std::string address;  // what a person would connect to; "" if nothing
+  std::string ssh_user = {};
+  int ssh_port = 22;
+  std::optional<Usd> billed = {};  // so far, as the provider says; nullopt: it does not
+  std::string detail = {};         // the provider's own words about its state
 };
 
 // Creating has three outcomes. `unknown` is not a failure: something may exist, so look (find_run)
 // before asking again, and never start another attempt meanwhile.
+//
+// Refused as unreachable or rate_limited: nothing ran, and the same request may be sent later.
 struct CreateOutcome {
   enum class Kind { made, refused, unknown };
   Kind kind;
   InstanceId id;  // when made
   Error error;    // when refused or unknown
+  // Refused for more than this offer: a quota holds for all offers of the region and market.
+  bool region_too = false;
+  std::optional<std::chrono::seconds> ask_again_after = {};  // when rate_limited and it says so
+};
+
+// What differs between providers in how they are dealt with; facts of the vendor, not of an
+// account. The defaults are those of a provider that lists what it made at once.
+struct ProviderTraits {
+  bool keeps_end_time = false;   // ServerLimits::end_by
+  bool keeps_spend_cap = false;  // ServerLimits::spend_cap
+  bool power_off_ends_billing = false;
+  // The same create call (run and attempt) sent twice makes one machine.
+  bool same_create_is_safe = false;
+  // A machine that its listing has not shown for LaunchPatience::look_for was never made. False: it
+  // may come up later, so nothing else is asked for.
+  bool absence_is_proof = true;
+  // A machine that is missing from a listing is looked for once more after this; 0: it is gone.
+  std::chrono::seconds second_look{0};
+  std::string console_url = {};  // where a person can look and destroy
+};
+
+// The request that ends an instance, as data: for a machine's own boot fuse, which must work when
+// none of our programs does. The id is put in for "{id}" in url and body.
+struct DestroyCall {
+  std::string method;
+  std::string url;
+  std::string body;                                     // "" : none
+  std::vector<std::pair<std::string, Secret>> headers;  // the key is in one of them
 };
 
 class Provider {
@@ -73,6 +137,18 @@ class Provider {
   virtual Result<Instance> get(const InstanceId& id) = 0;
   // Asks for the end. An accepted request can still be lost: see destroy.h.
   virtual Status terminate(const InstanceId& id) = 0;
+
+  virtual ProviderTraits traits() const {
+    return {};
+  }
+  // What the provider itself has noted of the limits that were sent with create.
+  virtual Result<ServerLimits> limits_of(const InstanceId&) {
+    return ServerLimits{};
+  }
+  // nullopt: none is needed or possible (see ProviderTraits::power_off_ends_billing).
+  virtual std::optional<DestroyCall> destroy_call() const {
+    return std::nullopt;
+  }
 };
 
 }  // namespace mayfly

@@ -2,13 +2,19 @@
 
 #include <array>
 
+#include "core/http/curl_client.h"
+#include "core/provider/lambda.h"
+#include "core/provider/lium.h"
 #include "core/provider/local.h"
+#include "core/provider/shadeform.h"
 
 namespace mayfly {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr std::chrono::seconds kSlowestCloud = 8min;  // reliability: the slowest seen, rounded up
 
 struct Row {
   std::string_view name;
@@ -21,15 +27,44 @@ std::unique_ptr<Provider> make_local(const ProviderSettings& settings, Clock& cl
       LocalOptions{settings.state_dir, default_host_program(), settings.price}, clock);
 }
 
-constexpr std::array kRows = {Row{"local", 5s, make_local}};
+template <class Cloud>
+std::unique_ptr<Provider> make_cloud(const ProviderSettings& settings, Clock& clock) {
+  return std::make_unique<Cloud>(std::make_unique<CurlHttpClient>(curl_options_from_environment()),
+                                 clock, settings.access);
+}
+
+constexpr std::array kRows = {
+    Row{"local", 5s, make_local},
+    Row{"shadeform", kSlowestCloud, make_cloud<ShadeformProvider>},
+    Row{"lambda", kSlowestCloud, make_cloud<LambdaProvider>},
+    Row{"lium", kSlowestCloud, make_cloud<LiumProvider>},
+};
+
+constexpr std::array kClouds = {
+    CloudRow{"shadeform", "https://api.shadeform.ai/v1", "SHADEFORM_API_KEY", "SHADEFORM_ENDPOINT"},
+    CloudRow{"lambda", "https://cloud.lambda.ai/api/v1", "LAMBDA_API_KEY", "LAMBDA_ENDPOINT"},
+    CloudRow{"lium", "https://lium.io/api", "LIUM_API_KEY", "LIUM_ENDPOINT"},
+};
 
 }  // namespace
+
+std::span<const CloudRow> cloud_rows() {
+  return kClouds;
+}
+
+std::string cloud_names() {
+  std::string names;
+  for (const CloudRow& row : kClouds) {
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return names;
+}
 
 std::chrono::seconds destroying_takes(std::string_view provider) {
   for (const Row& row : kRows) {
     if (row.name == provider) return row.destroying_takes;
   }
-  return 8min;  // reliability: the slowest of the large providers, rounded up
+  return kSlowestCloud;
 }
 
 Result<std::unique_ptr<Provider>> make_provider(std::string_view name,
@@ -38,7 +73,7 @@ Result<std::unique_ptr<Provider>> make_provider(std::string_view name,
     if (row.name == name) return row.make(settings, clock);
   }
   return Error{ErrorKind::unsupported, "there is no provider \"" + std::string(name) + "\"",
-               "this version has: local"};
+               "this version has: local, " + cloud_names()};
 }
 
 }  // namespace mayfly

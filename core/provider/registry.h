@@ -3,9 +3,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "core/clock.h"
+#include "core/provider/cloud_api.h"
 #include "core/provider/provider.h"
 #include "core/result.h"
 
@@ -14,7 +17,19 @@ namespace mayfly {
 struct ProviderSettings {
   Price price;  // local: what this machine pretends to cost
   std::filesystem::path state_dir;
+  CloudAccess access = {};  // of a cloud
 };
+
+// A cloud: a provider that is reached with a key. Its machines cannot start a run yet: the programs
+// have no way there. Offers, listing and destroying work.
+struct CloudRow {
+  std::string_view name;
+  std::string_view endpoint;
+  std::string_view key_variable;       // the environment variable with the key
+  std::string_view endpoint_variable;  // ... with another address
+};
+std::span<const CloudRow> cloud_rows();
+std::string cloud_names();  // "shadeform, lambda"
 
 // How long it takes from the destroy call until billing ends, at most; kept free before limits.
 // local: 2 s of grace and a few kills, measured under 3 s.

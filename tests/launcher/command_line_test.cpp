@@ -112,7 +112,7 @@ TEST(CommandLineTest, ReadsSwitchesInAllTheirForms) {
 
 TEST(CommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const Words& words :
-       {Words{"resume", "x"}, Words{"ssh"}, Words{"offers"}, Words{"--gpu", "H100"},
+       {Words{"resume", "x"}, Words{"ssh"}, Words{"apply"}, Words{"--gpu", "H100"},
         Words{"--bucket", "b"}, Words{"--spot"}, Words{"plan", "--all-configs"}}) {
     const auto line = parse_launch(words);
     ASSERT_FALSE(line) << words[0];

@@ -1,0 +1,36 @@
+// Which clouds there are keys for, and how they are reached.
+//
+// Keys come from the environment, or from a .env file in the working directory that fills in what
+// is unset: SHADEFORM_API_KEY, LAMBDA_API_KEY, LIUM_API_KEY. Where an API is can be changed by
+// SHADEFORM_ENDPOINT, LAMBDA_ENDPOINT and LIUM_ENDPOINT, as HF_ENDPOINT does for the hub; an
+// address that is neither https nor this machine is refused, for a key would travel in the clear.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/config/environment.h"
+#include "core/provider/provider.h"
+#include "core/result.h"
+
+namespace mayfly {
+
+// The environment of this process with .env under it. Error: invalid_config.
+Result<Environment> environment_with_dotenv();
+
+// A client for every cloud that `environment` has a key for; with `name`, of that one alone.
+// The clock outlives them. Errors: unauthorized (no key; says which variable), usage (a bad
+// address), unsupported (no such provider).
+Result<std::vector<std::unique_ptr<Provider>>> clouds_of(const Environment& environment,
+                                                         const std::string& name, Clock& clock);
+
+// What all of them offer, asked at the same time. One that fails is left out and named in `errors`.
+struct CloudOffers {
+  std::vector<Offer> offers;
+  std::vector<Error> errors;
+};
+CloudOffers ask_for_offers(const std::vector<std::unique_ptr<Provider>>& clouds);
+
+}  // namespace mayfly

@@ -1,0 +1,8 @@
+# Fake clouds: vendors' APIs on loopback, with the real clients in front of them.
+file(GLOB clouds CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/clouds/*.cpp)
+list(FILTER clouds EXCLUDE REGEX "_test\\.cpp$")
+add_library(fake_clouds STATIC ${clouds})
+target_link_libraries(fake_clouds PUBLIC mayfly_net mayfly_localhub
+  PRIVATE PkgConfig::httplib OpenSSL::SSL OpenSSL::Crypto mayfly_warnings)
+mayfly_tests(cloud_tests FOLDERS clouds LINK fake_clouds mayfly_launcher)
+add_dependencies(cloud_tests launch)
