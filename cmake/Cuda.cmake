@@ -1,7 +1,8 @@
 # The CUDA language. CMake 3.25 does not know that nvcc speaks C++20 and would silently pass no
 # dialect at all, so the option is filled in where it is empty.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80 86 89 90)   # A100, A10/RTX 30, L4/L40/RTX 40, H100/H200
+  # T4; A100; A10, RTX 30; L4, L40, RTX 40; H100, H200; B200; RTX 50, and code for what comes after
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)

@@ -1,136 +1,157 @@
-// Runs a CUDA kernel on the CPU, one fiber a thread, so that the kernel's own source is tested
-// where there is no GPU. Covers one-dimensional launches, __shared__, __syncthreads and
-// __shfl_xor_sync. Not thread-safe: one launch at a time.
+// CUDA's words for the host's compiler, so that a kernel's own source runs on the CPU, one fiber a
+// thread, and is tested where there is no GPU. The machinery is in tests/cuda/emulator/.
 //
-// Order: one warp runs as far as its next block barrier before another starts, warps in a seeded
-// random order. In lockstep, a barrier missing before shared memory is reused goes unnoticed.
+// Covered: one-dimensional launches, shared memory, block barriers, shuffles, ballots, __syncwarp,
+// checked loads and stores. Not covered, so not to be used in a kernel before there is a GPU to
+// test it on: atomics, asynchronous copies, tensor cores, clusters, cooperative launches.
 #pragma once
 
-#include <algorithm>
+#include <bit>
 #include <cmath>
-#include <functional>
-#include <memory>
-#include <random>
-#include <stdexcept>
-#include <vector>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
 
-#include <ucontext.h>
+#include "cuda/stream.h"
+#include "tests/cuda/emulator/block.h"
+#include "tests/cuda/emulator/memory.h"
 
 #define __global__
 #define __device__
+#define __host__
 #define __shared__ static
+#define __launch_bounds__(threads)
 
-using cudaError_t = int;
-using cudaStream_t = void*;
-constexpr cudaError_t cudaSuccess = 0;
-struct Extent {
-  unsigned x = 0;
-};
-inline Extent threadIdx, blockIdx, blockDim, gridDim;
-inline float rsqrtf(float value) {
-  return 1.0f / std::sqrt(value);
+inline constexpr emulator::Extent& threadIdx = emulator::position.thread;
+inline constexpr emulator::Extent& blockIdx = emulator::position.block;
+inline constexpr emulator::Extent& blockDim = emulator::position.block_size;
+inline constexpr emulator::Extent& gridDim = emulator::position.grid_size;
+
+inline void __syncthreads(emulator::Site at = emulator::Site::current()) {
+  emulator::block_barrier(at);
+}
+inline void __syncwarp(std::uint32_t mask = 0xffffffffu,
+                       emulator::Site at = emulator::Site::current()) {
+  emulator::warp_barrier(mask, at);
+}
+inline std::uint32_t __ballot_sync(std::uint32_t mask, int vote,
+                                   emulator::Site at = emulator::Site::current()) {
+  return emulator::ballot(mask, vote != 0, at);
 }
 
 namespace emulator {
 
-enum class Wait { nothing, warp, block, done };
-
-struct Fiber {
-  ucontext_t context;
-  std::unique_ptr<char[]> stack;
-  Wait wait = Wait::nothing;
-};
-
-constexpr unsigned kWarp = 32;
-constexpr std::size_t kStackBytes = 64 * 1024;
-
-inline ucontext_t scheduler;
-inline std::vector<Fiber> fibers;
-inline std::vector<float> exchanged;  // one slot a thread, for warp shuffles
-inline unsigned current = 0;
-inline std::function<void()> kernel_call;
-inline std::mt19937 order(1);
-
-inline void pause(Wait wait) {
-  Fiber& me = fibers[current];
-  me.wait = wait;
-  swapcontext(&me.context, &scheduler);
-}
-
-inline void enter() {
-  kernel_call();
-  pause(Wait::done);
-}
-
-// Lets threads [first, last) go on if all that are not done wait for the same `barrier`.
-inline bool release(unsigned first, unsigned last, Wait barrier) {
-  bool waiting = false;
-  for (unsigned i = first; i < last; ++i) {
-    if (fibers[i].wait == Wait::done) continue;
-    if (fibers[i].wait != barrier) return false;
-    waiting = true;
-  }
-  for (unsigned i = first; i < last && waiting; ++i) {
-    if (fibers[i].wait == barrier) fibers[i].wait = Wait::nothing;
-  }
-  return waiting;
-}
-
-inline void run_warp(unsigned first, unsigned last) {
-  do {
-    for (unsigned i = first; i < last; ++i) {
-      if (fibers[i].wait != Wait::nothing) continue;
-      current = threadIdx.x = i;
-      swapcontext(&scheduler, &fibers[i].context);
-    }
-  } while (release(first, last, Wait::warp));
-}
-
-inline void run_block(unsigned threads) {
-  fibers = std::vector<Fiber>(threads);
-  exchanged.assign(threads, 0.0f);
-  for (Fiber& fiber : fibers) {
-    fiber.stack = std::make_unique<char[]>(kStackBytes);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    makecontext(&fiber.context, enter, 0);
-  }
-  std::vector<unsigned> warps;
-  for (unsigned first = 0; first < threads; first += kWarp) warps.push_back(first);
-  do {
-    std::shuffle(warps.begin(), warps.end(), order);
-    for (unsigned first : warps) run_warp(first, std::min(first + kWarp, threads));
-  } while (release(0, threads, Wait::block));
-  for (const Fiber& fiber : fibers) {
-    if (fiber.wait != Wait::done) throw std::logic_error("threads wait at different barriers");
-  }
+template <class T>
+T shuffle_value(std::uint32_t mask, T value, unsigned source, Site at) {
+  static_assert(sizeof(T) == 4, "the shuffles that kernels here use");
+  return std::bit_cast<T>(
+      static_cast<std::uint32_t>(shuffle(mask, std::bit_cast<std::uint32_t>(value), source, at)));
 }
 
 }  // namespace emulator
 
-inline void __syncthreads() {
-  emulator::pause(emulator::Wait::block);
+template <class T>
+T __shfl_sync(std::uint32_t mask, T value, int lane,
+              emulator::Site at = emulator::Site::current()) {
+  return emulator::shuffle_value(mask, value, static_cast<unsigned>(lane) % emulator::kWarp, at);
+}
+template <class T>
+T __shfl_xor_sync(std::uint32_t mask, T value, int lane_mask,
+                  emulator::Site at = emulator::Site::current()) {
+  const unsigned lane = threadIdx.x % emulator::kWarp;
+  return emulator::shuffle_value(mask, value, lane ^ static_cast<unsigned>(lane_mask), at);
 }
 
-inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
-  const unsigned me = emulator::current;
-  emulator::exchanged[me] = value;
-  emulator::pause(emulator::Wait::warp);
-  const float received = emulator::exchanged[me ^ static_cast<unsigned>(lane_mask)];
-  emulator::pause(emulator::Wait::warp);
-  return received;
+// The device's is right to two units in the last place; this one to one.
+inline float rsqrtf(float value) {
+  return 1.0f / std::sqrt(value);
 }
+inline float __fmul_rn(float a, float b) {
+  return a * b;
+}
+inline float __fadd_rn(float a, float b) {
+  return a + b;
+}
+
+namespace emulator {
+
+// An element of shared memory. Reading one that nobody has written is a fault.
+template <class T>
+class SharedElement {
+ public:
+  SharedElement(T* value, std::uint8_t* written) : value_(value), written_(written) {}
+  operator T() const {
+    if (*written_ == 0) fail("reads an element of shared memory that nobody has written");
+    return *value_;
+  }
+  SharedElement& operator=(T value) {
+    *value_ = value;
+    *written_ = 1;
+    return *this;
+  }
+  SharedElement& operator=(const SharedElement& other) {
+    return *this = static_cast<T>(other);
+  }
+
+ private:
+  T* value_;
+  std::uint8_t* written_;
+};
+
+}  // namespace emulator
 
 namespace mayfly::cuda {
 
+// As in cuda/launch.cuh.
+template <class T, int n>
+class Shared {
+ public:
+  Shared() {
+    region_.element_bytes = sizeof(T);
+    region_.count = n;
+    emulator::add_shared_region(&region_);
+  }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  emulator::SharedElement<T> operator[](int i) {
+    if (i < 0 || i >= n) {
+      emulator::fail("element " + std::to_string(i) + " of shared memory of " + std::to_string(n));
+    }
+    return {reinterpret_cast<T*>(region_.data) + i, region_.written + i};
+  }
+
+ private:
+  emulator::SharedRegion region_;
+};
+
+template <class T, int n>
+struct alignas(sizeof(T) * n) Pack {
+  T at[n];
+};
+
+template <int n = 1, class T>
+Pack<T, n> load(const T* from, emulator::Site at = emulator::Site::current()) {
+  const void* real = emulator::check_global(from, sizeof(T) * n, emulator::Access::read, at);
+  return *static_cast<const Pack<T, n>*>(real);
+}
+
+template <class T, int n>
+void store(T* to, Pack<T, n> value, emulator::Site at = emulator::Site::current()) {
+  void* real = emulator::check_global(to, sizeof(T) * n, emulator::Access::write, at);
+  *static_cast<Pack<T, n>*>(real) = value;
+}
+
 template <class... P, class... A>
-cudaError_t launch(void (*kernel)(P...), int blocks, int threads, cudaStream_t, A... args) {
-  gridDim.x = static_cast<unsigned>(blocks);
-  blockDim.x = static_cast<unsigned>(threads);
-  emulator::kernel_call = [&] { kernel(static_cast<P>(args)...); };
-  for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) emulator::run_block(blockDim.x);
-  return cudaSuccess;
+Error launch(void (*kernel)(P...), std::int64_t blocks, int threads, Stream, A... args) {
+  if (blocks > kMostBlocks) return kInvalidValue;
+  auto call = [kernel, args = std::tuple<P...>(static_cast<P>(args)...)] {
+    std::apply(kernel, args);
+  };
+  emulator::run(
+      static_cast<unsigned>(blocks), static_cast<unsigned>(threads),
+      [](void* argument) { (*static_cast<decltype(call)*>(argument))(); }, &call);
+  return kSuccess;
 }
 
 }  // namespace mayfly::cuda
