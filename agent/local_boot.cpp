@@ -11,6 +11,7 @@
 
 #include "core/atomic_file.h"
 #include "core/base64.h"
+#include "core/gzip.h"
 #include "core/provider/local_record.h"
 #include "core/spawn.h"
 
@@ -19,6 +20,8 @@ namespace mayfly {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::size_t kLargestFile = 16 << 20;  // far above any plan
 
 Error bad(const std::string& what) {
   return Error{ErrorKind::invalid_config, "user-data: " + what};
@@ -65,6 +68,12 @@ Result<CloudFile> parse_file(const YAML::Node& item) {
     Result<std::string> decoded = base64_decode(file.content);
     if (!decoded) return while_doing("user-data: content of " + file.path, decoded.error());
     file.content = *std::move(decoded);
+  } else if (encoding == "gz+b64") {
+    const Result<std::string> packed = base64_decode(file.content);
+    if (!packed) return while_doing("user-data: content of " + file.path, packed.error());
+    Result<std::string> expanded = gzip_expand(*packed, kLargestFile);
+    if (!expanded) return while_doing("user-data: content of " + file.path, expanded.error());
+    file.content = *std::move(expanded);
   } else if (encoding != "text/plain") {
     return bad("unknown encoding " + encoding + " of " + file.path);
   }

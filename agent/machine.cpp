@@ -1,11 +1,11 @@
 #include "agent/machine.h"
 
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
 
+#include "agent/newest_checkpoint.h"
 #include "agent/report.h"
 #include "agent/run_logs.h"
 #include "agent/state_json.h"
@@ -62,7 +62,7 @@ Machine::Machine(MachineParts parts)
       reserve_(run_.agent() / "reserve"),
       journal_(run_.decisions(), reserve_),
       events_(run_.events()),
-      trainer_(parts_.trainer_program, run_),
+      trainer_(parts_.trainer_program, run_, parts_.trainer_unit),
       fetcher_(parts_.plan, run_, parts_.download) {
   const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
@@ -101,28 +101,13 @@ Observation Machine::observe() {
   }
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
-  if (seen.trainer.kind != TrainerView::Kind::running) seen.newest_checkpoint = newest_checkpoint();
+  if (seen.trainer.kind != TrainerView::Kind::running) {
+    seen.newest_checkpoint = newest_checkpoint(run_);
+  }
   seen.fuse_moved = std::exchange(fuse_moved_, std::nullopt);
   seen.destroy = std::exchange(destroy_, std::nullopt);
   seen.instance = std::exchange(instance_, std::nullopt);
   return seen;
-}
-
-// A complete folder by its name: the trainer makes it appear by rename.
-std::optional<NewestCheckpoint> Machine::newest_checkpoint() const {
-  std::optional<NewestCheckpoint> newest;
-  constexpr std::string_view kPrefix = "checkpoint-";
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(run_.checkpoints(), code)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kPrefix)) continue;
-    std::int64_t step = 0;
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, step);
-    if (parsed.ec != std::errc() || parsed.ptr != end) continue;
-    if (!newest || step > newest->step) newest = {"checkpoints/" + name, step};
-  }
-  return newest;
 }
 
 Status Machine::note(const std::string& decision) {

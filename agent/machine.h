@@ -23,6 +23,7 @@ struct MachineParts {
   WallTime created_at;
   AgentPolicy policy;
   std::filesystem::path trainer_program;
+  std::string trainer_unit;  // of systemd, which starts that program; "": a child of ours
   DownloadModel download;
   Provider& provider;
   Store* store;  // null: nothing is uploaded
@@ -56,7 +57,6 @@ class Machine final : public World {
   void ask_destroy();
   void look_at_instance();
   void fail_upload(const std::string& label, Error error);
-  std::optional<NewestCheckpoint> newest_checkpoint() const;
 
   MachineParts parts_;
   RunDirectory run_;

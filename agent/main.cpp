@@ -1,6 +1,9 @@
 // The program on the instance.
 //
-//   agent run --plan FILE --secrets FILE     runs the plan, then destroys this instance
+//   agent run --plan FILE --secrets FILE     runs the plan, then destroys this instance;
+//             [--heartbeat FILE] [--trainer-unit UNIT]   where cloud-init/ has started it
+//   agent rescue --plan FILE --secrets FILE  when there is no such agent any more: uploads once
+//   agent install --root DIR                 writes the watchdog and the units of systemd
 //   agent replay FILE                        makes the decisions of a decisions.jsonl again
 //   agent local-boot --instance DIR          first process of a local instance
 //   agent local-end --instance DIR           back office of the local provider
@@ -18,12 +21,15 @@
 #include <unistd.h>
 
 #include "agent/decision_record.h"
+#include "agent/heartbeat.h"
+#include "agent/install.h"
 #include "agent/local_boot.h"
 #include "agent/loop.h"
 #include "agent/machine.h"
 #include "agent/publish.h"
 #include "agent/replay.h"
 #include "agent/report.h"
+#include "agent/rescue.h"
 #include "core/atomic_file.h"
 #include "core/exit_code.h"
 #include "core/log.h"
@@ -41,8 +47,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kTurnEvery = 250ms;
 constexpr const char* kUsage =
-    "usage: agent run --plan FILE --secrets FILE | replay FILE | local-boot --instance DIR | "
-    "local-end --instance DIR";
+    "usage: agent run --plan FILE --secrets FILE [--heartbeat FILE] [--trainer-unit UNIT] |\n"
+    "       rescue --plan FILE --secrets FILE [--trainer-unit UNIT] | install --root DIR |\n"
+    "       replay FILE | local-boot --instance DIR | local-end --instance DIR";
 
 int fail(const Error& error) {
   std::cerr << "error: " << located_message(error) << "\n";
@@ -57,6 +64,11 @@ Result<std::string> option(int argc, char** argv, std::string_view name) {
   }
   return Error{ErrorKind::usage,
                "agent " + std::string(argv[1]) + ": " + std::string(name) + " is missing"};
+}
+
+std::string option_or_none(int argc, char** argv, std::string_view name) {
+  const Result<std::string> value = option(argc, argv, name);
+  return value ? *value : "";
 }
 
 // Nobody reads our memory: not by a core file, not through /proc.
@@ -128,9 +140,10 @@ AgentState failed_start(AgentState state, const Error& error) {
 }
 
 [[noreturn]] void run_for_ever(Machine& machine, const AgentPolicy& policy, AgentState state,
-                               int signals) {
+                               int signals, Heartbeat& heartbeat) {
   while (!state.gone) {
     state = take_turn(policy, state, machine);
+    heartbeat.beat(first_deadline(policy.limit).destroy_at - machine.age());
     machine.report(state);
     wait_for_turn(signals, machine);
   }
@@ -139,13 +152,21 @@ AgentState failed_start(AgentState state, const Error& error) {
   std::_Exit(0);
 }
 
-int run_plan(const std::string& plan_path, const std::string& secrets_path) {
-  Result<RunPlan> plan = read_plan(plan_path);
+// Where run_plan finds what; "" for what there is not.
+struct RunPaths {
+  std::string plan;
+  std::string secrets;
+  std::string heartbeat;
+  std::string trainer_unit;
+};
+
+int run_plan(const RunPaths& paths) {
+  Result<RunPlan> plan = read_plan(paths.plan);
   if (!plan) return fail(plan.error());
   const char* id = std::getenv("MAYFLY_INSTANCE_ID");
   if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
   const RunDirectory run{plan->run_dir};
-  const Status prepared = prepare_folders(run, plan_path);
+  const Status prepared = prepare_folders(run, paths.plan);
   if (!start_log("agent", LogLevel::info, run.agent_log())) {
     (void)start_log("agent", LogLevel::info);  // a disk that is full: then only to the console
   }
@@ -153,11 +174,12 @@ int run_plan(const std::string& plan_path, const std::string& secrets_path) {
   close_up();
   const int signals = signal_descriptor();
   SystemClock clock;
+  Heartbeat heartbeat(paths.heartbeat, clock);
   auto provider = make_provider(plan->offer.provider, {plan->offer.price, state_folder()}, clock);
   if (!provider) return fail(provider.error());
   const Billing billing = billing_of(**provider, id, *plan);
   plan->offer.price = billing.price;
-  Result<Publishing> publishing = open_publishing(*plan, secrets_path);
+  Result<Publishing> publishing = open_publishing(*plan, paths.secrets);
   AgentPolicy policy = make_policy(*plan, destroying_takes(plan->offer.provider));
   policy.has_hub = publishing && publishing->store;
 
@@ -168,6 +190,7 @@ int run_plan(const std::string& plan_path, const std::string& secrets_path) {
                    .created_at = billing.since,
                    .policy = policy,
                    .trainer_program = fs::read_symlink("/proc/self/exe").parent_path() / "train",
+                   .trainer_unit = paths.trainer_unit,
                    .download = hub.download,
                    .provider = **provider,
                    .store = hub.store.get(),
@@ -179,7 +202,20 @@ int run_plan(const std::string& plan_path, const std::string& secrets_path) {
            " stage=" + std::string(stage_name(state.stage)));
   const std::string begin = begin_record(policy, kVersion, clock.now(), machine.age());
   if (const Status noted = machine.note(begin); !noted) log_error(noted.error().message);
-  run_for_ever(machine, policy, std::move(state), signals);
+  run_for_ever(machine, policy, std::move(state), signals, heartbeat);
+}
+
+int rescue(const RunPaths& paths) {
+  const Result<RunPlan> plan = read_plan(paths.plan);
+  if (!plan) return fail(plan.error());
+  (void)start_log("rescue", LogLevel::info);
+  close_up();
+  SystemClock clock;
+  const Result<std::string> done = rescue_run(*plan, paths.secrets, paths.trainer_unit, clock);
+  if (!done) return fail(done.error());
+  std::cout << "rescue: " << *done << std::endl;
+  // No destructors: a worker thread may hang in a transfer.
+  std::_Exit(0);
 }
 
 int replay_file(const std::string& path) {
@@ -216,12 +252,20 @@ int main_of(int argc, char** argv) {
     std::cout << kUsage << "\n";
     return 0;
   }
-  if (verb == "run") {
+  if (verb == "run" || verb == "rescue") {
     const Result<std::string> plan = option(argc, argv, "--plan");
     const Result<std::string> secrets = option(argc, argv, "--secrets");
     if (!plan) return fail(plan.error());
     if (!secrets) return fail(secrets.error());
-    return run_plan(*plan, *secrets);
+    const RunPaths paths{*plan, *secrets, option_or_none(argc, argv, "--heartbeat"),
+                         option_or_none(argc, argv, "--trainer-unit")};
+    return verb == "run" ? run_plan(paths) : rescue(paths);
+  }
+  if (verb == "install") {
+    const Result<std::string> root = option(argc, argv, "--root");
+    if (!root) return fail(root.error());
+    const Status installed = install_units(*root);
+    return installed ? 0 : fail(installed.error());
   }
   if (verb == "replay" && argc == 3) return replay_file(argv[2]);
   if (verb == "local-boot" || verb == "local-end") {

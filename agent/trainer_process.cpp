@@ -3,19 +3,26 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/atomic_file.h"
 #include "core/log.h"
 #include "core/provider/local_record.h"
 #include "core/spawn.h"
 
 namespace mayfly {
 
+namespace fs = std::filesystem;
+
 namespace {
+
+// In memory, and where the unit of the trainer expects the run directory.
+constexpr const char* kTrainerLink = "/run/mayfly/run";
 
 // The whole of what a trainer gets to know of our environment.
 constexpr std::array kInherited = {"PATH",
@@ -42,12 +49,42 @@ std::vector<std::string> clean_environment(const RunDirectory& run) {
   return environment;
 }
 
+// What `systemctl` prints. It talks to the first process of the machine, so seconds are long.
+Result<std::string> ask_systemd(std::vector<std::string> words) {
+  const fs::path answer = fs::path(kTrainerLink).parent_path() / "systemctl.out";
+  std::error_code ignored;
+  fs::remove(answer, ignored);
+  SpawnSpec spec;
+  spec.argv = {"/usr/bin/systemctl"};
+  spec.argv.insert(spec.argv.end(), words.begin(), words.end());
+  spec.output = answer;
+  const Result<pid_t> asked = spawn(spec);
+  if (!asked) return asked.error();
+  const Result<int> code = wait_for_exit(*asked, std::chrono::seconds(20));
+  if (!code) {
+    ::kill(*asked, SIGKILL);
+    return code.error();
+  }
+  Result<std::string> text = read_file(answer);
+  if (*code != 0) {
+    return Error{ErrorKind::refused, "systemctl " + words[0] + ": " + (text ? *text : "")};
+  }
+  return text;
+}
+
 }  // namespace
 
-TrainerProcess::TrainerProcess(std::filesystem::path program, RunDirectory run)
-    : program_(std::move(program)), run_(std::move(run)) {}
+TrainerProcess::TrainerProcess(std::filesystem::path program, RunDirectory run, std::string unit)
+    : program_(std::move(program)), run_(std::move(run)), unit_(std::move(unit)) {}
 
 void TrainerProcess::adopt() {
+  if (!unit_.empty()) {
+    process_ = process_of_unit();
+    if (process_) {
+      log_info("going on with the running trainer  pid=" + std::to_string(process_->pid));
+    }
+    return;
+  }
   std::vector<ProcessInfo> found;
   for (const ProcessInfo& process : all_processes()) {
     if (!process.alive() || process.pid == ::getpid()) continue;
@@ -66,6 +103,7 @@ void TrainerProcess::adopt() {
 }
 
 Status TrainerProcess::start() {
+  if (!unit_.empty()) return start_unit();
   SpawnSpec spec;
   spec.argv = {program_.string(), "sft", "--run-dir", run_.root.string()};
   spec.environment = clean_environment(run_);
@@ -106,9 +144,48 @@ TrainerView TrainerProcess::view() {
       return {TrainerView::Kind::running, {}};
     }
     last_ = {TrainerView::Kind::exited, {}};
+    if (!unit_.empty()) last_.code = code_of_unit();
   }
   process_.reset();
   return last_;
+}
+
+Status TrainerProcess::start_unit() {
+  // The unit's text is fixed; this link is how it gets to know the run directory.
+  const fs::path link = kTrainerLink;
+  const fs::path fresh = link.string() + ".new";
+  std::error_code code;
+  fs::remove(fresh, code);
+  fs::create_directory_symlink(run_.root, fresh, code);
+  if (!code) fs::rename(fresh, link, code);
+  const Result<std::string> started =
+      code ? Result<std::string>(Error{ErrorKind::refused, "linking " + link.string()})
+           : ask_systemd({"start", unit_});
+  process_ = started ? process_of_unit() : std::nullopt;
+  if (process_) {
+    log_info("trainer started  pid=" + std::to_string(process_->pid));
+  } else {
+    last_ = {TrainerView::Kind::exited, started ? code_of_unit() : 127};  // over already, or never
+  }
+  if (!started) return started.error();
+  return Unit{};
+}
+
+std::optional<ProcessInfo> TrainerProcess::process_of_unit() const {
+  const Result<std::string> text = ask_systemd({"show", "--property=MainPID", "--value", unit_});
+  const int pid = text ? std::atoi(text->c_str()) : 0;
+  return pid > 0 ? find_process(pid) : std::nullopt;
+}
+
+std::optional<int> TrainerProcess::code_of_unit() const {
+  const Result<std::string> text =
+      ask_systemd({"show", "--property=ExecMainCode,ExecMainStatus", "--value", unit_});
+  int how = 0;
+  int value = 0;
+  if (!text || std::sscanf(text->c_str(), "%d %d", &how, &value) != 2) return std::nullopt;
+  if (how == CLD_EXITED) return value;
+  if (how == CLD_KILLED || how == CLD_DUMPED) return 128 + value;
+  return std::nullopt;
 }
 
 }  // namespace mayfly

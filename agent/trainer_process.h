@@ -4,6 +4,9 @@
 // belongs to (so that it dies with it) and which run directory it works on. By the second mark an
 // agent that was restarted finds the trainer that an earlier life had started, so there are never
 // two trainers in one run directory.
+//
+// On a rented machine systemd starts it in the agent's place (cloud-init/mayfly-trainer.service):
+// as another user, without a network, without any right. Then systemd is asked what became of it.
 #pragma once
 
 #include <filesystem>
@@ -19,8 +22,8 @@ namespace mayfly {
 
 class TrainerProcess {
  public:
-  // `program`: the `train` binary.
-  TrainerProcess(std::filesystem::path program, RunDirectory run);
+  // `program`: the `train` binary. `unit`: of systemd, which starts it; "": a child of ours.
+  TrainerProcess(std::filesystem::path program, RunDirectory run, std::string unit);
 
   // Looks for a trainer that works on this run directory already; more than one are all killed.
   void adopt();
@@ -33,8 +36,14 @@ class TrainerProcess {
   TrainerView view();
 
  private:
+  Status start_unit();
+  // How systemd says that the unit's program ended.
+  std::optional<int> code_of_unit() const;
+  std::optional<ProcessInfo> process_of_unit() const;
+
   std::filesystem::path program_;
   RunDirectory run_;
+  std::string unit_;
   std::optional<ProcessInfo> process_;
   bool is_child_ = false;
   TrainerView last_;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the programs, checks them, starts the agent. Nothing clever.
+# Fetches the programs, checks them, starts the watchdog, then the agent. Nothing clever.
 #
 # `programs` has a line "<name> <sha256> <url>" each. A program whose SHA-256 differs is refused, and
 # then the instance ends: it could do nothing but cost money. MAYFLY_ROOT is set on the local
@@ -7,6 +7,7 @@
 set -eu
 R="${MAYFLY_ROOT:-}"
 D="$R/opt/mayfly"
+M="$R/run/mayfly"
 
 give_up() {
   echo "bootstrap: $1" >&2
@@ -22,8 +23,8 @@ fetch() {
       # An installed trainer looks for its libraries beside its folder.
       libraries="${2#file://}"; libraries="${libraries%/*}/../lib"
       if [ -d "$libraries/mayfly" ]; then ln -sfn "$libraries" "$D/lib"; fi ;;
-    https://*) curl -fsS --proto =https --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
-      --max-time 900 -o "$3" --url "$2" ;;
+    https://* | http://127.0.0.1:*) curl -q -fsS --proto =https,http --proto-redir =https \
+      --connect-timeout 10 --speed-limit 1024 --speed-time 30 --max-time 900 -o "$3" --url "$2" ;;
     *) echo "bootstrap: not an address of a program: $2" >&2; return 1 ;;
   esac
   echo "$1  $3" | sha256sum -c --status || { echo "bootstrap: wrong SHA-256: $2" >&2; return 1; }
@@ -43,12 +44,36 @@ while read -r name sha url; do
   mv "$D/bin/.$name" "$D/bin/$name"
 done < "$D/programs"
 
+# The watchdog's script and the units: the agent has them in itself.
+"$D/bin/agent" install --root "$R/" || give_up "the agent does not run here"
 if [ -z "$R" ]; then
+  id mayfly-train > /dev/null 2>&1 ||
+    useradd --system --no-create-home --shell /usr/sbin/nologin mayfly-train ||
+    give_up "no user for the trainer"
   systemctl daemon-reload
-  systemctl enable mayfly-agent.service
+  systemctl enable mayfly-watchdog.timer mayfly-agent.service
+  systemctl start --no-block mayfly-watchdog.timer
   exec systemctl start --no-block mayfly-agent.service
 fi
-while :; do
-  "$D/bin/agent" run --plan "$D/plan.json" --secrets "$R/run/mayfly/secrets.json" || true
+
+sh "$D/watch.sh" watch > "$D/watch.log" 2>&1 &
+# As systemd does elsewhere: again after a second; but not when it cannot start at all (2: not
+# with these arguments or this plan, 5 and 13: no plan that could be read, 126 and 127: no
+# program), and not after five lives in ten minutes.
+lives=""
+while [ ! -e "$M/rescue" ]; do
+  code=0
+  "$D/bin/agent" run --plan "$D/plan.json" --secrets "$M/secrets.json" \
+    --heartbeat "$M/heartbeat" || code=$?
+  case "$code" in 2 | 5 | 13 | 126 | 127) why="the agent cannot start: exit $code"; break ;; esac
+  now=$(cut -d. -f1 /proc/uptime)
+  lives="$now $lives"
+  set -- $lives
+  if [ $# -ge 5 ] && [ $((now - $5)) -lt 600 ]; then
+    why="the agent ended five times in ten minutes"
+    break
+  fi
   sleep 1
 done
+[ -e "$M/rescue" ] || echo "${why:-}" > "$M/rescue"
+exec sh "$D/watch.sh" rescue

@@ -9,6 +9,7 @@
 #include "core/config/environment.h"
 #include "core/model/safetensors.h"
 #include "core/provider/registry.h"
+#include "core/run/user_data.h"
 #include "core/sha256.h"
 #include "launcher/preflight.h"
 
@@ -284,7 +285,7 @@ std::string new_run_id() {
 
 std::chrono::seconds fuse_of(const RunPlan& plan) {
   constexpr double kLongest = 30.0 * 24 * 3600;
-  constexpr double kBehind = 300.0;
+  const auto behind = static_cast<double>(BootTimes{}.behind.count());
   double seconds = kLongest;
   const LimitsConfig& limits = plan.config.limits;
   const double per_hour = static_cast<double>(plan.offer.price.per_hour.micros);
@@ -292,7 +293,7 @@ std::chrono::seconds fuse_of(const RunPlan& plan) {
     seconds = std::min(seconds, 3600.0 * static_cast<double>(limits.spend_limit.micros) / per_hour);
   }
   if (limits.ttl_hours) seconds = std::min(seconds, 3600.0 * *limits.ttl_hours);
-  return std::chrono::seconds(static_cast<std::int64_t>(std::ceil(seconds + kBehind)));
+  return std::chrono::seconds(static_cast<std::int64_t>(std::ceil(seconds + behind)));
 }
 
 }  // namespace mayfly

@@ -169,7 +169,7 @@ Outcome start_run(const CommandLine& line, PlannedRun& planned, Desk& desk) {
   const Result<Secret> token = prepare_hub(planned, desk);
   if (!token) return failed(token.error());
   const RunPlan& plan = planned.plan;
-  const Result<std::string> user_data = render_user_data(plan, fuse_of(plan));
+  const Result<std::string> user_data = render_user_data(plan, {.fuse = fuse_of(plan)});
   if (!user_data) return failed(user_data.error());
   auto provider = provider_of(desk, plan.offer.provider, plan.offer.price);
   if (!provider) return failed(provider.error());
@@ -231,7 +231,8 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   }
 
   if (line.run.user_data) {
-    const Result<std::string> text = render_user_data(planned->plan, fuse_of(planned->plan));
+    const Result<std::string> text =
+        render_user_data(planned->plan, {.fuse = fuse_of(planned->plan)});
     if (!text) return failed(text.error());
     print(*text);
     return ExitCode::ok;

@@ -198,6 +198,7 @@ TEST(TidyTest, PackagesAreIncludedWhereTheyBelong) {
       {"CLI/.*", {"launcher/", "trainer/", "localhub/", "agent/"}},
       {"httplib\\.h", {"localhub/", "agent/", "tests/"}},
       {"openssl/.*", {"core/", "localhub/", "tests/"}},
+      {"zlib\\.h", {"core/gzip.cpp"}},
       {"simdjson\\.h", {"core/text/"}},
       {"pcre2\\.h|utf8proc\\.h", {"core/text/"}},
       {"jinja/.*", {"core/text/"}},

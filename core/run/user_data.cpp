@@ -3,31 +3,18 @@
 #include <algorithm>
 #include <cassert>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "cloud_init.h"
 #include "core/base64.h"
+#include "core/gzip.h"
 #include "core/json.h"
 
 namespace mayfly {
 
 namespace {
-
-// Comments are for readers of the repository; the first line is not one, though it looks it.
-std::string without_comments(std::string_view text) {
-  std::string kept;
-  for (bool first = true; !text.empty(); first = false) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    const auto word = line.find_first_not_of(' ');
-    if (first || (word != std::string_view::npos && line[word] != '#')) {
-      kept += line;
-      kept += '\n';
-    }
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-  }
-  return kept;
-}
 
 std::string indented(std::string_view text, std::size_t columns) {
   std::string out;
@@ -68,22 +55,47 @@ Result<std::string> program_lines(const RunPlan& plan) {
   return lines;
 }
 
+// Lines that sh reads as assignments, of numbers alone.
+std::string shell_times(const BootTimes& times) {
+  const std::pair<const char*, std::chrono::seconds> rows[] = {
+      {"FUSE", times.fuse},     {"BEHIND", times.behind}, {"START", times.start},
+      {"TICK", times.tick},     {"AGAIN", times.again},   {"LOOK", times.look},
+      {"SILENT", times.silent}, {"LATE", times.late},     {"RESCUE", times.rescue},
+      {"NOTIFY", times.notify}};
+  std::string text;
+  for (const auto& [name, value] : rows) {
+    text += std::string(text.empty() ? "" : " ") + name + "=" + std::to_string(value.count());
+  }
+  return text;
+}
+
 }  // namespace
 
-Result<std::string> render_user_data(const RunPlan& plan, std::chrono::seconds fuse) {
-  if (plan.offer.provider != "local") {
-    return Error{ErrorKind::unsupported,
-                 "start-up for the provider \"" + plan.offer.provider + "\" is not built yet"};
+// The first line is not a comment, though it looks it.
+std::string without_comments(std::string_view text) {
+  std::string kept;
+  for (bool first = true; !text.empty(); first = false) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const auto word = line.find_first_not_of(' ');
+    if (first || (word != std::string_view::npos && line[word] != '#')) {
+      kept += line;
+      kept += '\n';
+    }
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
+  return kept;
+}
+
+Result<std::string> render_user_data(const RunPlan& plan, const BootTimes& times) {
   const Result<std::string> programs = program_lines(plan);
   if (!programs) return programs.error();
   std::string text = without_comments(kUserDataTemplate);
   replace_line(text, "bootstrap.sh", kBootstrapScript);
-  replace_line(text, "mayfly-agent.service", kAgentUnit);
-  replace_word(text, "fuse_base64", base64_encode(without_comments(kFuseScript)));
-  replace_word(text, "fuse_seconds", std::to_string(fuse.count()));
+  replace_line(text, "fuse.sh", kFuseScript);
+  replace_word(text, "times", shell_times(times));
   replace_word(text, "programs_base64", base64_encode(*programs));
-  replace_word(text, "plan_base64", base64_encode(json_line(plan_to_json(plan))));
+  replace_word(text, "plan_gzip_base64",
+               base64_encode(gzip_compress(json_line(plan_to_json(plan)))));
   if (text.size() > kUserDataMaxBytes) {
     return Error{ErrorKind::refused,
                  "the start-up file is " + std::to_string(text.size()) + " bytes; providers take " +

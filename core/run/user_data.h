@@ -16,9 +16,26 @@ namespace mayfly {
 // Providers take 16 KB (EC2: 16,384 bytes before encoding).
 constexpr std::size_t kUserDataMaxBytes = 16384;
 
-// `fuse`: the instance ends itself that long after its boot even if all else fails; later than
-// every limit of the plan. Errors: refused (too large, with the size), invalid_config (a program's
-// name or address that cannot be passed on: a line break in it).
-Result<std::string> render_user_data(const RunPlan& plan, std::chrono::seconds fuse);
+// When the layers below the agent act; docs/boot.md. `fuse` is the run's own: how long the instance
+// lives at most, over all its boots, even if all else fails. The rest only tests change.
+struct BootTimes {
+  std::chrono::seconds fuse;
+  std::chrono::seconds behind{300};  // of the fuse, after the last limit of the plan
+  std::chrono::seconds start{1800};  // the agent must have said READY this long after a boot
+  std::chrono::seconds tick{30};     // between two looks of the fuse
+  std::chrono::seconds again{20};    // between two destroy requests of the fuse
+  std::chrono::seconds look{60};     // between two looks of the watchdog
+  std::chrono::seconds silent{300};  // no heartbeat for so long: the watchdog takes over
+  std::chrono::seconds late{120};    // after the last limit: it takes over too
+  std::chrono::seconds rescue{600};  // what saving may take then
+  std::chrono::seconds notify{60};   // systemd's own watchdog (WatchdogSec)
+};
+
+// Errors: refused (too large, with the size), invalid_config (a program's name or address that
+// cannot be passed on: a line break in it).
+Result<std::string> render_user_data(const RunPlan& plan, const BootTimes& times);
+
+// A file of cloud-init/ without the comments that are for readers of the repository.
+std::string without_comments(std::string_view text);
 
 }  // namespace mayfly

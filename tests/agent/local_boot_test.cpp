@@ -34,13 +34,15 @@ const CloudFile* find_file(const CloudConfig& config, const std::string& path) {
 }
 
 TEST(LocalBootTest, ReadsTheStartUpThatTheLauncherWrites) {
-  const auto text = render_user_data(plan_with("run"), std::chrono::seconds(5400));
+  const auto text = render_user_data(plan_with("run"), {.fuse = std::chrono::seconds(5400)});
   ASSERT_TRUE(text) << text.error().message;
   EXPECT_LE(text->size(), kUserDataMaxBytes);
   const auto config = parse_cloud_config(*text);
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_EQ(config->boot_commands.size(), 1U);
-  EXPECT_NE(config->boot_commands[0].back().find("arm 5400"), std::string::npos);
+  EXPECT_NE(config->boot_commands[0].back().find("\nFUSE=5400 BEHIND=300 START=1800 TICK=30 "),
+            std::string::npos);
+  EXPECT_TRUE(config->boot_commands[0].back().ends_with("sh \"$D/fuse.sh\" arm\n"));
   ASSERT_EQ(config->run_commands.size(), 1U);
   const CloudFile* programs = find_file(*config, "/opt/mayfly/programs");
   ASSERT_NE(programs, nullptr);
@@ -77,7 +79,7 @@ TEST(LocalBootTest, EveryHostileTextArrivesAsItWas) {
     std::string hostile;
     for (unsigned k = 0; k < 1 + random() % 4; ++k) hostile += pieces[random() % pieces.size()];
     const RunPlan plan = plan_with(hostile);
-    const auto text = render_user_data(plan, std::chrono::seconds(60));
+    const auto text = render_user_data(plan, {.fuse = std::chrono::seconds(60)});
     if (!text) {
       ASSERT_NE(text.error().message.find("bytes"), std::string::npos) << text.error().message;
       continue;  // too large, and said so
@@ -85,7 +87,7 @@ TEST(LocalBootTest, EveryHostileTextArrivesAsItWas) {
     const auto config = parse_cloud_config(*text);
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_EQ(config->run_commands.size(), 1U);
-    EXPECT_EQ(config->files.size(), 4U);
+    EXPECT_EQ(config->files.size(), 3U);
     const auto json = parse_json(find_file(*config, "/opt/mayfly/plan.json")->content, "plan");
     ASSERT_TRUE(json);
     EXPECT_EQ(*json, plan_to_json(plan));
@@ -95,7 +97,7 @@ TEST(LocalBootTest, EveryHostileTextArrivesAsItWas) {
 TEST(LocalBootTest, AProgramsAddressWithALineBreakIsRefused) {
   RunPlan plan = plan_with("run");
   plan.programs[0].url = "file:///a\ntrain 00 file:///evil";
-  const auto text = render_user_data(plan, std::chrono::seconds(60));
+  const auto text = render_user_data(plan, {.fuse = std::chrono::seconds(60)});
   ASSERT_FALSE(text);
   EXPECT_EQ(text.error().kind, ErrorKind::invalid_config);
 }

@@ -1,21 +1,14 @@
 // Whole runs on the local provider with real processes: real user-data, bootstrap, agent, and a
 // trainer without a model. What must never happen: something still running after `gone`, a run that
 // does not end, a secret where others can read it.
-#include <fstream>
-#include <thread>
-
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "agent/replay.h"
 #include "core/atomic_file.h"
-#include "core/json.h"
-#include "core/provider/local.h"
 #include "core/provider/receipt.h"
 #include "core/run/request.h"
 #include "core/run/run_status.h"
-#include "core/run/user_data.h"
-#include "core/sha256.h"
+#include "tests/fakes/local_instance.h"
 
 namespace mayfly {
 namespace {
@@ -23,98 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-class LocalRunTest : public ::testing::Test {
- protected:
-  LocalRunTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::temp_directory_path() /
-            ("mayfly-" + std::string(info->name()) + "-" + std::to_string(::getpid()));
-    fs::create_directories(root_ / "model");
-    for (const char* name : {"config.json", "tokenizer.json", "model.safetensors", "data.jsonl"}) {
-      std::ofstream(root_ / "model" / name) << "{}\n";
-    }
-    plan_.run_id = "0123456789ab";
-    plan_.run_name = "test-run";
-    plan_.created_at = clock_.now();
-    plan_.config.model.base = (root_ / "model").string();
-    plan_.config.data.path = {(root_ / "model/data.jsonl").string()};
-    plan_.config.train.epochs = 2;
-    plan_.run_dir = (root_ / "run").string();
-    plan_.offer = {.provider = "local",
-                   .instance_type = "this-machine",
-                   .region = "here",
-                   .gpu = "",
-                   .gpu_count = 0,
-                   .price = {dollars(12), 1s}};
-    add_program("agent", "agent");
-    add_program("train", "fake_trainer");
-  }
-
-  ~LocalRunTest() override {
-    if (!id_.empty()) {
-      (void)provider().terminate(id_);
-      wait_until_gone();
-    }
-    fs::remove_all(root_);
-  }
-
-  void add_program(const std::string& name, const std::string& binary) {
-    const fs::path path = fs::path(MAYFLY_BINARY_DIR) / binary;
-    plan_.programs.push_back({name, "file://" + path.string(), *sha256_file(path)});
-  }
-
-  LocalProvider provider() {
-    return LocalProvider(
-        {root_ / "state", fs::path(MAYFLY_BINARY_DIR) / "agent", plan_.offer.price}, clock_);
-  }
-
-  void launch(std::chrono::seconds fuse) {
-    InstanceSpec spec;
-    spec.run_id = plan_.run_id;
-    spec.offer.price = plan_.offer.price;
-    spec.secrets["HF_TOKEN"] = Secret("hf_canary0123456789abcdef");
-    const Result<std::string> user_data = render_user_data(plan_, fuse);
-    ASSERT_TRUE(user_data) << user_data.error().message;
-    spec.user_data = *user_data;
-    const CreateOutcome made = provider().create(spec);
-    ASSERT_EQ(made.kind, CreateOutcome::Kind::made) << made.error.message;
-    id_ = made.id;
-  }
-
-  bool wait_for(const std::function<bool()>& done, std::chrono::seconds limit) {
-    for (auto waited = 0ms; waited < limit; waited += 20ms) {
-      if (done()) return true;
-      std::this_thread::sleep_for(20ms);
-    }
-    return false;
-  }
-  bool wait_until_gone() {
-    return wait_for(
-        [&] {
-          const Result<Instance> instance = provider().get(id_);
-          return instance && instance->state == InstanceState::gone;
-        },
-        120s);
-  }
-
-  // Every process that carries the mark of the instance, whatever its session.
-  int processes_left() {
-    int left = 0;
-    for (const ProcessInfo& process : all_processes()) {
-      if (process.alive() && process_variable(process.pid, kInstanceVariable).value == id_) ++left;
-    }
-    return left;
-  }
-
-  std::string console() {
-    return read_file(provider().folder_of(id_) / "console.log").operator*();
-  }
-
-  SystemClock clock_;
-  fs::path root_;
-  RunPlan plan_;
-  InstanceId id_;
-};
+class LocalRunTest : public LocalInstance {};
 
 TEST_F(LocalRunTest, TrainsAndMakesItselfGo) {
   launch(600s);
@@ -171,14 +73,6 @@ TEST_F(LocalRunTest, KeepsTheSecretInMemoryAndRemovesIt) {
   ASSERT_TRUE(status);
   EXPECT_EQ(status->reason, "asked");
   EXPECT_EQ(status->exit_code, 143);
-}
-
-TEST_F(LocalRunTest, TheFuseEndsAnInstanceWhoseAgentNeverStarts) {
-  plan_.programs.erase(plan_.programs.begin());  // no agent: bootstrap runs into the void for ever
-  launch(2s);
-  ASSERT_TRUE(wait_until_gone()) << console();
-  EXPECT_EQ(processes_left(), 0);
-  EXPECT_EQ(*read_file(provider().folder_of(id_) / "root/opt/mayfly/fuse-fired"), "deadline\n");
 }
 
 TEST_F(LocalRunTest, AProgramWithAnotherHashIsRefusedAndTheInstanceEnds) {

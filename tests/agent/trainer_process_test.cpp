@@ -33,7 +33,7 @@ class TrainerProcessTest : public TemporaryFolder {
     write_plan();
   }
   ~TrainerProcessTest() override {
-    TrainerProcess left(kTrainer, run_);
+    TrainerProcess left(kTrainer, run_, "");
     left.adopt();
     left.send(SIGKILL);
   }
@@ -62,7 +62,7 @@ class TrainerProcessTest : public TemporaryFolder {
 
 TEST_F(TrainerProcessTest, StartsStopsAndTellsHowItEnded) {
   ::setenv("HF_TOKEN", "hf_canary", 1);  // the fake trainer ends with 99 if it sees it
-  TrainerProcess trainer(kTrainer, run_);
+  TrainerProcess trainer(kTrainer, run_, "");
   EXPECT_EQ(trainer.view().kind, TrainerView::Kind::none);
   ASSERT_TRUE(trainer.start());
   EXPECT_EQ(trainer.view().kind, TrainerView::Kind::running);
@@ -75,17 +75,17 @@ TEST_F(TrainerProcessTest, StartsStopsAndTellsHowItEnded) {
 }
 
 TEST_F(TrainerProcessTest, AKilledOneIsTold) {
-  TrainerProcess trainer(kTrainer, run_);
+  TrainerProcess trainer(kTrainer, run_, "");
   ASSERT_TRUE(trainer.start());
   trainer.send(SIGKILL);
   EXPECT_EQ(wait_for_end(trainer).code, 128 + SIGKILL);
 }
 
 TEST_F(TrainerProcessTest, ANewLifeOfTheAgentTakesOverTheTrainer) {
-  TrainerProcess first(kTrainer, run_);
+  TrainerProcess first(kTrainer, run_, "");
   ASSERT_TRUE(first.start());
   ASSERT_TRUE(wait_for_events());
-  TrainerProcess second(kTrainer, run_);
+  TrainerProcess second(kTrainer, run_, "");
   second.adopt();
   EXPECT_EQ(second.view().kind, TrainerView::Kind::running);
   second.send(SIGKILL);
@@ -95,16 +95,16 @@ TEST_F(TrainerProcessTest, ANewLifeOfTheAgentTakesOverTheTrainer) {
 }
 
 TEST_F(TrainerProcessTest, ATrainerOfAnotherRunIsNotTakenOver) {
-  TrainerProcess first(kTrainer, run_);
+  TrainerProcess first(kTrainer, run_, "");
   ASSERT_TRUE(first.start());
   ASSERT_TRUE(wait_for_events());
-  TrainerProcess other(kTrainer, RunDirectory{folder_ / "other"});
+  TrainerProcess other(kTrainer, RunDirectory{folder_ / "other"}, "");
   other.adopt();
   EXPECT_EQ(other.view().kind, TrainerView::Kind::none);
 }
 
 TEST_F(TrainerProcessTest, AProgramThatIsNotThereCountsAsAnEnd) {
-  TrainerProcess trainer(folder_ / "nothing", run_);
+  TrainerProcess trainer(folder_ / "nothing", run_, "");
   EXPECT_FALSE(trainer.start());
   EXPECT_EQ(trainer.view().kind, TrainerView::Kind::exited);
   EXPECT_EQ(trainer.view().code, 127);

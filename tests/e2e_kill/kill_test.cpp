@@ -129,7 +129,7 @@ class KillTest : public ::testing::Test {
     InstanceSpec spec;
     spec.run_id = run.plan.run_id;
     spec.secrets["HF_TOKEN"] = Secret(token_);
-    const Result<std::string> user_data = render_user_data(run.plan, 600s);
+    const Result<std::string> user_data = render_user_data(run.plan, {.fuse = 600s});
     ASSERT_TRUE(user_data) << user_data.error().message;
     spec.user_data = *user_data;
     const CreateOutcome made = provider_.create(spec);

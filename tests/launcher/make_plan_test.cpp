@@ -102,7 +102,7 @@ TEST_F(MakePlanTest, IsReadBackByThoseWhoCarryItOut) {
   const auto read = plan_from_json(plan_to_json(made.plan));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(plan_hash(*read), plan_hash(made.plan));
-  const auto user_data = render_user_data(made.plan, fuse_of(made.plan));
+  const auto user_data = render_user_data(made.plan, {.fuse = fuse_of(made.plan)});
   ASSERT_TRUE(user_data) << user_data.error().message;
   EXPECT_LE(user_data->size(), 16384U);
 }

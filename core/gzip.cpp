@@ -1,0 +1,62 @@
+#include "core/gzip.h"
+
+#include <array>
+#include <cassert>
+
+#include <zlib.h>
+
+namespace mayfly {
+
+namespace {
+
+// zlib's window of 32 KB, and 16 more for a gzip header (zlib.h, deflateInit2).
+constexpr int kGzip = 15 + 16;
+
+// zlib reads only, whatever its type says.
+Bytef* bytes_of(std::string_view text) {
+  return reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+}
+
+}  // namespace
+
+std::string gzip_compress(std::string_view text) {
+  z_stream stream{};
+  [[maybe_unused]] const int begun =
+      deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY);
+  assert(begun == Z_OK);
+  std::string packed(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = bytes_of(text);
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = bytes_of(packed);
+  stream.avail_out = static_cast<uInt>(packed.size());
+  [[maybe_unused]] const int done = deflate(&stream, Z_FINISH);
+  assert(done == Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  return packed;
+}
+
+Result<std::string> gzip_expand(std::string_view packed, std::size_t most_bytes) {
+  z_stream stream{};
+  if (inflateInit2(&stream, kGzip) != Z_OK) return Error{ErrorKind::internal, "zlib"};
+  stream.next_in = bytes_of(packed);
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::string text;
+  std::array<char, 16384> part{};
+  int code = Z_OK;
+  while (code == Z_OK && text.size() <= most_bytes) {
+    stream.next_out = reinterpret_cast<Bytef*>(part.data());
+    stream.avail_out = static_cast<uInt>(part.size());
+    code = inflate(&stream, Z_NO_FLUSH);
+    text.append(part.data(), part.size() - stream.avail_out);
+  }
+  inflateEnd(&stream);
+  if (text.size() > most_bytes) {
+    return Error{ErrorKind::corrupt,
+                 "unpacked, it is more than " + std::to_string(most_bytes) + " bytes"};
+  }
+  if (code != Z_STREAM_END) return Error{ErrorKind::corrupt, "not a whole gzip file"};
+  return text;
+}
+
+}  // namespace mayfly
