@@ -22,8 +22,12 @@ std::int64_t seconds_of(std::chrono::milliseconds time) {
 
 }  // namespace
 
+// In a container, what the kernel says to a sandboxed unit may differ from what it says to the
+// scripts (systemd-nspawn puts an id of its own over the file): the fuse's note counts.
 Heartbeat::Heartbeat(std::filesystem::path file, Clock& clock)
     : file_(std::move(file)), clock_(clock), boot_(boot_id()) {
+  std::string noted;
+  if (std::ifstream(file_.parent_path() / "boot") >> noted) boot_ = noted;
   if (const char* socket = std::getenv("NOTIFY_SOCKET")) socket_ = socket;
   ::unsetenv("NOTIFY_SOCKET");
   if (const auto self = find_process(::getpid())) start_ticks_ = self->start_ticks;

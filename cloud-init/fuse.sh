@@ -130,7 +130,7 @@ UNIT
 begin() {
   [ -d "$M" ] && [ -d "$S" ] || mkdir -p "$M" "$S"
   count_life
-  [ -e "$M/armed" ] || put "$M/armed" "$up"
+  [ -e "$M/armed" ] || { put "$M/armed" "$up"; put "$M/boot" "$boot"; }
 }
 
 arm() {

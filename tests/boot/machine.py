@@ -57,6 +57,7 @@ class Machine:
         self.provider = cloud.Provider(self.box, listening, lambda: self.box.disk / RECORD[1:], deaf)
         self.servers.append(self.provider)
         self.key = cloud.Provider.KEY
+        (self.box.disk / "var/log/journal").mkdir(exist_ok=True)  # outlives the machine
         self.box.put("/etc/hosts", "127.0.0.1 localhost provider.test\n")
         if destroy:
             self.box.put("/var/lib/mayfly/destroy.curl", DESTROY.format(port=port, key=self.key),
@@ -185,12 +186,13 @@ class Machine:
 
     def story(self):
         lines = [f"asked of the provider: {self.provider.asked}", f"fired: {self.fired()}"]
-        if self.box.is_on():
-            log = self.box.run("journalctl", "--no-pager", "-n", "60", "-o", "short-monotonic")
-            lines.append(log.stdout[-8000:])
+        log = subprocess.run(["chroot", self.box.disk, "journalctl", "--no-pager", "-D",
+                              "/var/log/journal", "-o", "short-precise"], capture_output=True,
+                             text=True, errors="replace").stdout
+        lines += [line for line in log.splitlines() if "mayfly" in line or " sh[" in line][-60:]
         for log in (self.box.log, self.box.disk / "var/log/cloud-init-output.log"):
             if log.exists():
-                lines.append(f"--- {log}\n" + log.read_text(errors="replace")[-3000:])
+                lines.append(f"--- {log}\n" + log.read_text(errors="replace")[-1500:])
         return "\n".join(lines)
 
     def close(self):
