@@ -21,8 +21,31 @@ TEST(JsonTest, RefusesAKeyThatStandsTwice) {
 }
 
 TEST(JsonTest, RefusesNestingWithoutEnd) {
-  EXPECT_TRUE(parse_json(std::string(60, '[') + std::string(60, ']'), "x"));
-  EXPECT_FALSE(parse_json(std::string(70, '[') + std::string(70, ']'), "x"));
+  EXPECT_TRUE(parse_json(std::string(64, '[') + std::string(64, ']'), "x"));
+  EXPECT_FALSE(parse_json(std::string(65, '[') + std::string(65, ']'), "x"));
+  EXPECT_FALSE(parse_json(std::string(64, '[') + "{}" + std::string(64, ']'), "x"));
+}
+
+TEST(JsonTest, RefusesANumberThatNoDoubleHolds) {
+  const auto parsed = parse_json("{\"a\": 1e999}", "x");
+  ASSERT_FALSE(parsed);
+  EXPECT_NE(parsed.error().message.find("1e999"), std::string::npos);
+}
+
+TEST(JsonTest, ReadsEveryKindOfValue) {
+  const auto parsed = parse_json(
+      R"({"n": null, "t": true, "i": -3, "u": 18446744073709551615, "d": 0.5, "s": "\u00e9",
+          "l": [[], {}, [1, [2]], "x"], "o": {"a": {"b": []}}})",
+      "x");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(json_line(*parsed),
+            "{\"d\":0.5,\"i\":-3,\"l\":[[],{},[1,[2]],\"x\"],\"n\":null,\"o\":{\"a\":{\"b\":[]}},"
+            "\"s\":\"é\",\"t\":true,\"u\":18446744073709551615}");
+  EXPECT_EQ(*parse_json("3", "x"), 3);
+  EXPECT_FALSE(parse_json("", "x"));
+  EXPECT_FALSE(parse_json("[1] 2", "x"));
+  EXPECT_FALSE(parse_json("[1", "x"));
+  EXPECT_FALSE(parse_json("\"\xff\"", "x"));
 }
 
 TEST(JsonTest, WritesOneLineAndKeepsBytesThatAreNotUtf8FromThrowing) {
