@@ -30,6 +30,7 @@
 #include "agent/replay.h"
 #include "agent/report.h"
 #include "agent/rescue.h"
+#include "agent/steering.h"
 #include "core/atomic_file.h"
 #include "core/exit_code.h"
 #include "core/log.h"
@@ -196,6 +197,13 @@ int run_plan(const RunPaths& paths) {
                    .store = hub.store.get(),
                    .clock = clock});
   AgentState state = machine.remembered_state();
+  const auto steering = open_steering(run, static_cast<int>(plan->config.agent.http_port), clock);
+  if (steering) {
+    log_info("dashboard: http://127.0.0.1:" + std::to_string((*steering)->port()) +
+             "/ with the token of agent/http-token");
+  } else {
+    log_warn("nobody can look at this run over HTTP: " + steering.error().message);
+  }
   if (!prepared) state = failed_start(std::move(state), prepared.error());
   if (!publishing) state = failed_start(std::move(state), publishing.error());
   log_info(std::string("agent ") + kVersion + "  run=" + plan->run_name + " instance=" + id +

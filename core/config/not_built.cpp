@@ -128,7 +128,10 @@ constexpr std::array kKeys = {
     Row{"logging.file_level"},
     Row{"logging.format", {}, "text"},
     Row{"logging.debug_pipeline", {}, "false"},
-    Row{"agent"},
+    Row{"agent.prometheus", "/metrics is always there, on 127.0.0.1 only", "true"},
+    Row{"agent.build", "the agent beside `launch` is used", "auto"},
+    Row{"agent.url", "the agent beside `launch` is used"},
+    Row{"agent.sha256", "the agent beside `launch` is used"},
 };
 
 struct ValueRow {

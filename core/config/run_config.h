@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/config/agent_config.h"
 #include "core/config/data_config.h"
 #include "core/config/field.h"
 #include "core/config/hub_config.h"
@@ -106,6 +107,7 @@ struct RunConfig {
   GenerateConfig generate;
   PathsConfig paths;
   LoggingConfig logging;
+  AgentConfig agent;
 
   static constexpr void fields(auto&& field) {
     using Self = RunConfig;
@@ -127,6 +129,7 @@ struct RunConfig {
     field("generate", &Self::generate, FieldDoc{.doc = "Values for names in paths."});
     field("paths", &Self::paths, FieldDoc{.doc = "Where files go."});
     field("logging", &Self::logging, FieldDoc{.doc = "What is shown."});
+    field("agent", &Self::agent, FieldDoc{.doc = "The agent on the machine."});
   }
 };
 static_assert(field_count<RunConfig>() == member_count<RunConfig>());
