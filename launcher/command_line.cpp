@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <map>
 
@@ -140,10 +141,17 @@ class VerbParser {
     if (name == "down" || name == "stop") {
       words("RUN", "Names or ids of runs");
       app_.add_flag("--all", line_.down.all, "All runs that may still have a machine");
-      if (name == "stop") {
+      if (name == "down") {
+        app_.add_flag("--orphans", line_.down.orphans,
+                      "Machines nobody accounts for: `launch reap`");
+      } else {
         app_.add_flag("--now", line_.down.now, "Do not save what is not saved yet");
       }
     }
+    if (name == "checkpoint" || name == "extend" || name == "ssh") {
+      words("RUN", "Name or id of the run; the one that goes on if none is given");
+    }
+    if (name == "extend") add_extend();
     if (name == "logs") add_logs();
     if (name == "pull") {
       words("RUN", "Name or id of the run");
@@ -242,6 +250,35 @@ class VerbParser {
     app_.add_flag("--wide", line_.offers.wide, "More columns");
     app_.add_flag("--all", line_.offers.all, "Every row, however many");
     app_.add_flag("--select", line_.offers.select, "Choose one, and print the flags that name it");
+  }
+
+  void add_extend() {
+    each(
+        "--hours",
+        [this](const std::string& text) {
+          const char* end = text.data() + text.size();
+          const auto read = std::from_chars(text.data(), end, line_.extend.hours);
+          constexpr double kYear = 8760;
+          // Written so that "nan", which is a number to from_chars, is none.
+          if (read.ec == std::errc() && read.ptr == end && line_.extend.hours > 0 &&
+              line_.extend.hours <= kYear) {
+            return;
+          }
+          fail(Error{ErrorKind::usage,
+                     "--hours takes hours such as 1 or 0.5, not \"" + text + "\""});
+        },
+        "Hours to add to the time limit", "H");
+    each(
+        "--usd",
+        [this](const std::string& text) {
+          const Result<Usd> amount = parse_usd(text);
+          if (!amount || amount->micros <= 0) {
+            return fail(Error{ErrorKind::usage,
+                              "--usd takes dollars such as 5 or 0.50, not \"" + text + "\""});
+          }
+          line_.extend.spend = *amount;
+        },
+        "Dollars to add to the spend limit", "D");
   }
 
   void add_logs() {
@@ -499,9 +536,16 @@ Result<CommandLine> parse_launch(const std::vector<std::string>& arguments) {
                  "see what works now with `launch --help`"};
   }
   if (name == "help") return parse_launch({"--help"});
+  std::vector<std::string> remote_command;
+  if (const auto dashes = std::find(rest.begin(), rest.end(), "--");
+      name == "ssh" && dashes != rest.end()) {
+    remote_command.assign(dashes + 1, rest.end());
+    rest.erase(dashes, rest.end());
+  }
   VerbParser parser(find_verb(name), "launch");
   Result<CommandLine> line = parser.parse(std::move(rest));
   if (!line) return line;
+  line->remote_command = std::move(remote_command);
   if (name == "run" && !line->show.empty() && line->show.starts_with(find_verb("run").summary)) {
     line->show = list_of_verbs(line->show);
   }

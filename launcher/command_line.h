@@ -15,6 +15,7 @@
 #include "core/provider/offer_choice.h"
 #include "core/result.h"
 #include "core/terminal.h"
+#include "core/usd.h"
 
 namespace mayfly {
 
@@ -39,7 +40,13 @@ struct RunFlags {
 
 struct DownFlags {
   bool all = false;
-  bool now = false;  // of stop
+  bool orphans = false;  // as `launch reap`
+  bool now = false;      // of stop
+};
+
+struct ExtendFlags {
+  double hours = 0;
+  Usd spend;
 };
 
 struct LogsFlags {
@@ -72,14 +79,16 @@ struct CommandLine {
   CommonFlags common;
   RunFlags run;
   DownFlags down;
+  ExtendFlags extend;
   LogsFlags logs;
   StatusFlags status;
   ConfigFlags config;
   OffersFlags offers;
-  std::vector<std::string> words;  // positional: runs, a shell, what config is to do
-  std::string to;                  // of pull
-  bool verify = false;             // of receipt
-  bool is_private = false;         // of hub create
+  std::vector<std::string> words;           // positional: runs, a shell, what config is to do
+  std::vector<std::string> remote_command;  // of ssh, behind "--"
+  std::string to;                           // of pull
+  bool verify = false;                      // of receipt
+  bool is_private = false;                  // of hub create
   // Help or version: print it on standard output and exit 0.
   std::string show;
 };

@@ -12,7 +12,9 @@
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"
 #include "core/run/request.h"
+#include "launcher/shell_command.h"
 #include "launcher/status_report.h"
+#include "launcher/steer_commands.h"
 
 namespace mayfly {
 
@@ -180,8 +182,19 @@ Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
 }
 
 Result<ExitCode> stop_command(const CommandLine& line, Desk& desk) {
-  const Result<std::vector<KnownRun>> runs = chosen_runs(line, desk);
+  Result<std::vector<KnownRun>> runs = std::vector<KnownRun>{};
+  if (line.words.empty() && !line.down.all) {
+    Result<KnownRun> only = live_run(line, desk);
+    if (!only) return only.error();
+    runs->push_back(*std::move(only));
+  } else {
+    runs = chosen_runs(line, desk);
+  }
   if (!runs) return runs.error();
+  for (const KnownRun& run : *runs) {
+    const Status near = reachable_without_ssh(run, "ask the agent of " + run.name + " to stop");
+    if (!near && may_be_billing(run)) return near.error();
+  }
   nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
   for (const KnownRun& run : *runs) {
     const bool live = may_be_billing(run);

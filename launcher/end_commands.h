@@ -13,6 +13,7 @@ namespace mayfly {
 Result<ExitCode> down_command(const CommandLine& line, Desk& desk);
 
 // Asks the agents to save, upload and destroy; --now to destroy without saving. Does not wait.
+// Without a name the one run that goes on. Error: unsupported where the agent cannot be asked.
 Result<ExitCode> stop_command(const CommandLine& line, Desk& desk);
 
 }  // namespace mayfly

@@ -11,7 +11,10 @@
 #include "launcher/hub_command.h"
 #include "launcher/look_commands.h"
 #include "launcher/offers_command.h"
+#include "launcher/reap.h"
 #include "launcher/run_command.h"
+#include "launcher/shell_command.h"
+#include "launcher/steer_commands.h"
 
 namespace mayfly {
 namespace {
@@ -65,9 +68,14 @@ Outcome hub_verb(const CommandLine& line, Desk& desk) {
 }
 
 Outcome carry_out(const CommandLine& line, Desk& desk) {
+  if (line.verb == "reap" || line.down.orphans) return outcome(reap_command(line, desk));
+  if (line.verb != "completion") notice_leaks(desk);
   if (line.verb == "run" || line.verb == "plan") return run_command(line, desk);
   if (line.verb == "down") return outcome(down_command(line, desk));
   if (line.verb == "stop") return outcome(stop_command(line, desk));
+  if (line.verb == "checkpoint") return outcome(checkpoint_command(line, desk));
+  if (line.verb == "extend") return outcome(extend_command(line, desk));
+  if (line.verb == "ssh") return outcome(ssh_command(line, desk));
   if (line.verb == "logs") return outcome(logs_command(line, desk));
   if (line.verb == "pull") return outcome(pull_command(line, desk));
   if (line.verb == "receipt") return outcome(receipt_command(line, desk));

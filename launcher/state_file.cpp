@@ -42,6 +42,7 @@ json to_json(const KnownRun& run) {
                  {"price_per_hour", usd_decimal(run.price.per_hour)},
                  {"billing_step_seconds", run.price.billing_step.count()},
                  {"spend_limit", usd_decimal(run.spend_limit)},
+                 {"extra_minutes", run.extra_minutes},
                  {"run_dir", run.run_dir},
                  {"plan", run.plan},
                  {"hub_endpoint", run.hub_endpoint},
@@ -66,6 +67,7 @@ Result<KnownRun> run_from_json(const json& object) {
   run.price.per_hour = *price;
   run.price.billing_step = std::chrono::seconds(object.at("billing_step_seconds").get<int>());
   run.spend_limit = *limit;
+  run.extra_minutes = object.value("extra_minutes", 0.0);  // lists of before it have none
   run.run_dir = object.at("run_dir").get<std::string>();
   run.plan = object.at("plan").get<std::string>();
   run.hub_endpoint = object.at("hub_endpoint").get<std::string>();

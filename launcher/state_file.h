@@ -27,12 +27,13 @@ struct KnownRun {
   std::string run_id;
   std::string name;
   std::string provider;
-  WallTime created_at;      // of the entry
-  LaunchProgress progress;  // of creating the instance
-  Price price;              // of the instance, as the plan had it
-  Usd spend_limit;
-  std::string run_dir;  // on the instance; for the local provider also here
-  std::string plan;     // path of the plan's JSON on this machine
+  WallTime created_at;       // of the entry
+  LaunchProgress progress;   // of creating the instance
+  Price price;               // of the instance, as the plan had it
+  Usd spend_limit;           // with what `launch extend` added
+  double extra_minutes = 0;  // that `launch extend` added to the time limit
+  std::string run_dir;       // on the instance; for the local provider also here
+  std::string plan;          // path of the plan's JSON on this machine
   std::string hub_endpoint;
   std::string hub_repo;
   // Set when the provider's listing did not show the instance any more.

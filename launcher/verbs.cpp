@@ -32,13 +32,34 @@ constexpr std::array kVerbs = {
     Verb{.name = "down",
          .summary = "Destroy machines and check that they are gone.",
          .examples = "  launch down my-run\n"
-                     "  launch down --all --yes\n",
+                     "  launch down --all --yes\n"
+                     "  launch down --orphans                 as launch reap\n",
          .asks = true},
     Verb{.name = "stop",
          .summary = "End runs in good order: checkpoint, upload, destroy.",
-         .examples = "  launch stop my-run\n"
+         .examples = "  launch stop                           the one that goes on\n"
+                     "  launch stop my-run\n"
                      "  launch stop my-run --now              do not save what is not saved\n",
          .asks = true},
+    Verb{.name = "checkpoint",
+         .summary = "Have a run save a checkpoint at its next step, and go on.",
+         .examples = "  launch checkpoint\n"
+                     "  launch checkpoint my-run\n"},
+    Verb{.name = "extend",
+         .summary = "Raise the limits of a run; none more than doubles.",
+         .examples = "  launch extend --hours 1 --usd 5\n"
+                     "  launch extend my-run --usd 2.50\n",
+         .asks = true},
+    Verb{.name = "reap",
+         .summary =
+             "Find machines that nobody accounts for, destroy them, check that they are gone.",
+         .examples = "  launch reap\n"
+                     "  launch reap --yes --json              for cron\n",
+         .asks = true},
+    Verb{.name = "ssh",
+         .summary = "Open a shell on a run's machine.",
+         .examples = "  launch ssh my-run\n"
+                     "  launch ssh my-run -- ls opt/mayfly\n"},
     Verb{.name = "logs",
          .summary = "Show the logs of a run.",
          .examples = "  launch logs my-run -f                 go on as they grow\n"
@@ -86,43 +107,19 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 15> kUnbuiltVerbs = {
-    "apply", "checkpoint", "extend", "resume", "step",   "ssh",  "shell",  "exec",
-    "open",  "tunnel",     "sync",   "data",   "report", "chat", "convert"};
+constexpr std::array<std::string_view, 12> kUnbuiltVerbs = {"apply", "resume", "step",   "shell",
+                                                            "exec",  "open",   "tunnel", "sync",
+                                                            "data",  "report", "chat",   "convert"};
 
-constexpr std::array<std::string_view, 33> kUnbuiltFlags = {"--steps",
-                                                            "--cloud",
-                                                            "--region",
-                                                            "--instance-type",
-                                                            "--gpu",
-                                                            "--num-gpus",
-                                                            "--all-configs",
-                                                            "--max-price",
-                                                            "--spot",
-                                                            "--no-spot",
-                                                            "--bucket",
-                                                            "--key-name",
-                                                            "--no-docker",
-                                                            "--host",
-                                                            "--instance-id",
-                                                            "--resume",
-                                                            "--insecure",
-                                                            "--orphans",
-                                                            "--keep-volume",
-                                                            "--destroy-volume",
-                                                            "--what",
-                                                            "--fits",
-                                                            "--wide",
-                                                            "--destroy",
-                                                            "--deploy-only",
-                                                            "--no-deploy",
-                                                            "--no-sync",
-                                                            "--no-setup",
-                                                            "--filter-langs",
-                                                            "--max-workers",
-                                                            "--dataset-name",
-                                                            "--pack-sequences",
-                                                            "--gradient-checkpointing"};
+constexpr std::array<std::string_view, 32> kUnbuiltFlags = {
+    "--steps",       "--cloud",        "--region",         "--instance-type",
+    "--gpu",         "--num-gpus",     "--all-configs",    "--max-price",
+    "--spot",        "--no-spot",      "--bucket",         "--key-name",
+    "--no-docker",   "--host",         "--instance-id",    "--resume",
+    "--insecure",    "--keep-volume",  "--destroy-volume", "--what",
+    "--fits",        "--wide",         "--destroy",        "--deploy-only",
+    "--no-deploy",   "--no-sync",      "--no-setup",       "--filter-langs",
+    "--max-workers", "--dataset-name", "--pack-sequences", "--gradient-checkpointing"};
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

@@ -112,13 +112,33 @@ TEST(CommandLineTest, ReadsSwitchesInAllTheirForms) {
 
 TEST(CommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const Words& words :
-       {Words{"resume", "x"}, Words{"ssh"}, Words{"apply"}, Words{"--gpu", "H100"},
+       {Words{"resume", "x"}, Words{"exec"}, Words{"apply"}, Words{"--gpu", "H100"},
         Words{"--bucket", "b"}, Words{"--spot"}, Words{"plan", "--all-configs"}}) {
     const auto line = parse_launch(words);
     ASSERT_FALSE(line) << words[0];
     EXPECT_EQ(line.error().kind, ErrorKind::unsupported) << words[0];
     EXPECT_NE(line.error().message.find("not built yet"), std::string::npos) << words[0];
   }
+}
+
+TEST(CommandLineTest, ReadsHowFarARunIsExtended) {
+  const CommandLine line = parsed({"extend", "one", "--hours", "0.5", "--usd", "2.50"});
+  EXPECT_EQ(line.extend.hours, 0.5);
+  EXPECT_EQ(line.extend.spend.micros, 2'500'000);
+  for (const char* hours : {"0", "-1", "nan", "inf", "1h", "", "8761"}) {
+    EXPECT_FALSE(parse_launch({"extend", "--hours", hours})) << hours;
+  }
+  for (const char* usd : {"0", "-1", "nan", "$5", "1e3"}) {
+    EXPECT_FALSE(parse_launch({"extend", "--usd", usd})) << usd;
+  }
+}
+
+TEST(CommandLineTest, GivesWhatStandsBehindTwoDashesToTheMachine) {
+  const CommandLine line = parsed({"ssh", "one", "--", "ls", "--json", "--"});
+  EXPECT_EQ(line.words, Words{"one"});
+  EXPECT_EQ(line.remote_command, (Words{"ls", "--json", "--"}));
+  EXPECT_FALSE(line.common.json);
+  EXPECT_TRUE(parsed({"ssh", "--", "ls"}).words.empty());
 }
 
 TEST(CommandLineTest, NamesTheNearestFlagAndVerb) {
