@@ -25,7 +25,7 @@ constexpr std::size_t kLargestOutput = 4 << 20;  // beyond the messages' own tex
 constexpr std::int64_t kSteps = 50'000;
 constexpr std::int64_t kStepsPerMessage = 2'000;
 // Text is joined once for every level it stands in.
-constexpr std::int64_t kJoinedBytes = 64 << 20;
+constexpr std::int64_t kJoinedBytes = 24 << 20;
 constexpr std::int64_t kJoinsPerByte = 64;
 constexpr int kDeepestBrackets = 64;
 constexpr int kDeepestBlocks = 100;

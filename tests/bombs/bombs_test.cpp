@@ -51,9 +51,9 @@ class BombTest : public TemporaryFolder {
   ~BombTest() override {
     const double took = processor_seconds() - began_;
 #if defined(__SANITIZE_ADDRESS__)
-    EXPECT_LT(took, 20);
+    EXPECT_LT(took, 20 * bombs_);
 #else
-    EXPECT_LT(took, 1);
+    EXPECT_LT(took, bombs_);
     EXPECT_LT(peak_megabytes() - peak_before_, 128);
 #endif
   }
@@ -88,6 +88,8 @@ class BombTest : public TemporaryFolder {
     for (int i = 0; i < depth; ++i) text += close;
     return text;
   }
+
+  int bombs_ = 1;  // of the test; each has a second
 
  private:
   double began_;
@@ -233,12 +235,13 @@ TEST_F(BombTest, ChatTemplates) {
     TokenizerConfig config;
     config.chat_template = source;
     config.chat_template_file = "chat_template.jinja";
+    ++bombs_;
     const double began = processor_seconds();
     const auto compiled = ChatTemplate::compile(config, WallTime{});
     const bool refused = !compiled || !compiled->render(messages, true);
     EXPECT_TRUE(refused) << source.substr(0, 100);
 #if !defined(__SANITIZE_ADDRESS__)
-    EXPECT_LT(processor_seconds() - began, 0.5) << source.substr(0, 100);
+    EXPECT_LT(processor_seconds() - began, 1) << source.substr(0, 100);
 #endif
   }
 }
