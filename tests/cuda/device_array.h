@@ -53,4 +53,18 @@ class DeviceArray {
   std::size_t count_;
 };
 
+// A device array of which the first `offset` elements are not used.
+template <class T>
+DeviceArray<T> placed(const std::vector<T>& numbers, std::size_t offset) {
+  std::vector<T> all(offset);
+  all.insert(all.end(), numbers.begin(), numbers.end());
+  return DeviceArray<T>(all);
+}
+
+template <class T>
+std::vector<T> without(std::size_t offset, std::vector<T> all) {
+  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(offset));
+  return all;
+}
+
 }  // namespace mayfly::cuda

@@ -14,20 +14,6 @@
 namespace mayfly::cuda {
 namespace {
 
-// A device array of which the first `offset` elements are not used.
-template <class T>
-DeviceArray<T> placed(const std::vector<T>& numbers, std::size_t offset) {
-  std::vector<T> all(offset);
-  all.insert(all.end(), numbers.begin(), numbers.end());
-  return DeviceArray<T>(all);
-}
-
-template <class T>
-std::vector<T> without(std::size_t offset, std::vector<T> all) {
-  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(offset));
-  return all;
-}
-
 template <class T>
 void check(const RmsNormForm& form, bool with_residual, std::size_t offset) {
   SCOPED_TRACE(testing::Message() << type_name<T>() << " " << form.rows << " x " << form.cols

@@ -2,10 +2,13 @@
 // every CUDA thread as a thread: barriers order them, shuffles and the end of another block do not.
 // Planted races first, since a detector that nobody has seen fire proves nothing; then the kernels.
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "cuda/reduce.cuh"
+#include "tests/cuda/cases/kernel_case.h"
 #include "tests/cuda/device_array.h"
 #include "tests/cuda/emulator/fiber.h"
 
@@ -121,6 +124,30 @@ TEST_F(RaceTest, OrdersLaunches) {
   EXPECT_EQ(reports(), 0);
   EXPECT_EQ(to.read()[63], 3.0f);
 }
+
+// ---- the kernels
+
+// One at a time: ThreadSanitizer keeps what it mapped for a thread, and a process has 65,530 maps.
+class KernelRaceTest : public RaceTest, public testing::WithParamInterface<std::string> {};
+
+TEST_P(KernelRaceTest, FindsNone) {
+  for (const KernelCase& one : kernel_cases(Size::few)) {
+    if (one.kernel != GetParam()) continue;
+    ASSERT_EQ(one.launch(nullptr), kSuccess);
+    EXPECT_EQ(reports(), 0);
+    return;
+  }
+  FAIL() << "no such kernel";
+}
+
+std::vector<std::string> kernel_names() {
+  std::vector<std::string> names;
+  for (const KernelCase& one : kernel_cases(Size::few)) names.push_back(one.kernel);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, KernelRaceTest, testing::ValuesIn(kernel_names()),
+                         [](const auto& tested) { return tested.param; });
 
 }  // namespace
 }  // namespace mayfly::cuda
