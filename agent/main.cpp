@@ -32,6 +32,7 @@
 #include "agent/rescue.h"
 #include "agent/steering.h"
 #include "core/atomic_file.h"
+#include "core/config/resolved.h"
 #include "core/exit_code.h"
 #include "core/log.h"
 #include "core/provider/local_end.h"
@@ -100,7 +101,8 @@ void wait_for_turn(int signals, Machine& machine) {
   }
 }
 
-Status prepare_folders(const RunDirectory& run, const std::string& plan_path) {
+Status prepare_folders(const RunDirectory& run, const std::string& plan_path,
+                       const RunConfig& config) {
   for (const fs::path& folder : {run.agent(), run.logs(), run.checkpoints()}) {
     if (const Status made = make_folders(folder); !made) return made;
   }
@@ -108,7 +110,8 @@ Status prepare_folders(const RunDirectory& run, const std::string& plan_path) {
   if (!plan) return plan.error();
   const Result<std::string> present = read_file(run.plan());
   if (present && *present == *plan) return Unit{};
-  return write_file(run.plan(), *plan);
+  if (const Status written = write_file(run.plan(), *plan); !written) return written;
+  return write_file(run.resolved_config(), resolved_yaml(config));
 }
 
 // The instance's own record says since when it is billed, and at what price. If it cannot be read
@@ -167,7 +170,7 @@ int run_plan(const RunPaths& paths) {
   const char* id = std::getenv("MAYFLY_INSTANCE_ID");
   if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
   const RunDirectory run{plan->run_dir};
-  const Status prepared = prepare_folders(run, paths.plan);
+  const Status prepared = prepare_folders(run, paths.plan, plan->config);
   if (!start_log("agent", LogLevel::info, run.agent_log())) {
     (void)start_log("agent", LogLevel::info);  // a disk that is full: then only to the console
   }

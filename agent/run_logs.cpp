@@ -68,7 +68,7 @@ Result<std::vector<StoreUpload>> collect_logs(const RunDirectory& run,
                                               const std::string& run_name) {
   return collect(run, run_name,
                  {run.trainer_log(), run.agent_log(), run.status(), run.events(), run.metrics(),
-                  run.decisions()});
+                  run.decisions(), run.resolved_config()});
 }
 
 Result<std::vector<StoreUpload>> collect_status(const RunDirectory& run,

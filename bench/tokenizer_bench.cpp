@@ -15,6 +15,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/material.h"
 #include "core/text/dataset.h"
 #include "core/text/records.h"
 
@@ -23,37 +24,8 @@ namespace {
 
 constexpr WallTime kToday{std::chrono::milliseconds{1'700'000'000'000}};
 
-[[noreturn]] void fail(const std::string& why) {
-  std::fprintf(stderr, "error: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) fail(located_message(result.error()));
-  return std::move(*result);
-}
-
-// Unpacks tests/data/<packed> into the build folder, once.
-std::string unpacked(const std::string& packed, const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::path(MAYFLY_BINARY_DIR) / "bench-data";
-  const std::filesystem::path path = folder / name;
-  if (std::filesystem::exists(path)) return path;
-  std::filesystem::create_directories(path.parent_path());
-  const std::string command =
-      "xz -dc '" MAYFLY_SOURCE_DIR "/tests/data/" + packed + "' > '" + path.string() + ".part'";
-  if (std::system(command.c_str()) != 0) fail("unpacking " + packed + " with xz");
-  std::filesystem::rename(path.string() + ".part", path);
-  return path;
-}
-
 std::string folder_of(const std::string& model) {
-  if (model == "smollm2") {
-    const char* const cache = std::getenv("MAYFLY_CACHE");
-    const char* const home = std::getenv("HOME");
-    return (cache ? std::string(cache) : std::string(home ? home : "") + "/.cache/mayfly") +
-           "/smollm2-135m-instruct";
-  }
+  if (model == "smollm2") return smollm2_folder();
   const std::filesystem::path folder =
       std::filesystem::path(unpacked("qwen3/tokenizer.json.xz", "qwen3/tokenizer.json"))
           .parent_path();
@@ -64,8 +36,7 @@ std::string folder_of(const std::string& model) {
 }
 
 std::string file_of(const std::string& data) {
-  return data == "gsm8k" ? unpacked("gsm8k/train.messages.jsonl.xz", "gsm8k.jsonl")
-                         : unpacked("oasst/messages.jsonl.xz", "oasst.jsonl");
+  return data == "gsm8k" ? gsm8k_file() : unpacked("oasst/messages.jsonl.xz", "oasst.jsonl");
 }
 
 struct Case {

@@ -24,4 +24,7 @@ std::string json_line(const nlohmann::json& value);
 // The same over several lines, indented by two.
 std::string json_text(const nlohmann::json& value);
 
+// The text at `key`; "" where there is none, or `object` is no object.
+std::string text_at(const nlohmann::json& object, std::string_view key);
+
 }  // namespace mayfly

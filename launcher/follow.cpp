@@ -1,10 +1,8 @@
 #include "launcher/follow.h"
 
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <optional>
 #include <set>
 
@@ -17,6 +15,7 @@
 #include "core/run/directory.h"
 #include "core/run/event_tail.h"
 #include "core/run/run_status.h"
+#include "launcher/figures.h"
 #include "launcher/status_report.h"
 #include "launcher/summary.h"
 
@@ -31,16 +30,6 @@ static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void note_signal(int number) {
   signal_seen.store(number);
-}
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
-
-std::string duration(double seconds) {
-  return format_duration(std::chrono::seconds(std::llround(seconds)));
 }
 
 // The provider's and the agent's last words when a machine had to be given up.

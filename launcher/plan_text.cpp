@@ -1,12 +1,11 @@
 #include "launcher/plan_text.h"
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
 #include "core/config/run_config.h"
+#include "launcher/figures.h"
 #include "launcher/preflight.h"
 
 namespace mayfly {
@@ -14,12 +13,6 @@ namespace mayfly {
 namespace {
 
 using nlohmann::json;
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
 
 // 1234567 -> "1,234,567"
 std::string grouped(std::int64_t value) {

@@ -1,9 +1,8 @@
 // The table and the lines below each run that `status` prints. Golden texts in
 // tests/launcher/status_text_test.cpp.
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
+#include "launcher/figures.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -11,16 +10,6 @@ namespace mayfly {
 namespace {
 
 using std::chrono::seconds;
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
-
-std::string duration(double value) {
-  return format_duration(seconds(static_cast<std::int64_t>(value + 0.5)));
-}
 
 // "sft 1.4/2": the phase and how many of the epochs are done.
 std::string phase_cell(const RunView& run) {

@@ -1,23 +1,15 @@
 #include "launcher/summary.h"
 
-#include <array>
-#include <cstdio>
-
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
 #include "core/run/directory.h"
+#include "launcher/figures.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
 
 namespace {
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
 
 std::string loss_line(const RunStatus& agent) {
   if (agent.held_out_loss && agent.held_out_loss_before) {

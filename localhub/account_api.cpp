@@ -10,19 +10,14 @@ using nlohmann::json;
 
 namespace {
 
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 Result<HubRepo> repo_of(const Hub& hub, const json& body) {
   HubRepo repo;
-  const std::string kind = text_of(body, "type");
+  const std::string kind = text_at(body, "type");
   if (kind == "dataset") repo.kind = RepoKind::dataset;
   if (kind == "space") repo.kind = RepoKind::space;
-  const std::string organization = text_of(body, "organization");
+  const std::string organization = text_at(body, "organization");
   const std::string owner = organization.empty() ? hub.settings.account : organization;
-  auto name = parse_repo_name(owner + "/" + text_of(body, "name"));
+  auto name = parse_repo_name(owner + "/" + text_at(body, "name"));
   if (!name) return name.error();
   repo.name = *name;
   return repo;
@@ -76,7 +71,7 @@ HubAnswer create_repo(Hub& hub, const HubRequest& request) {
   const auto repo = repo_of(hub, body);
   if (!repo) return error_answer(400, repo.error().message);
   // 2.x sends "visibility", 0.x sends "private".
-  const bool is_private = text_of(body, "visibility") == "private" ||
+  const bool is_private = text_at(body, "visibility") == "private" ||
                           (body.contains("private") && body["private"] == true);
   const auto lock = hub.library.writing();
   const auto made = hub.library.create(*repo, is_private, hub.settings.account, hub.clock.now());
@@ -103,7 +98,7 @@ HubAnswer delete_repo(Hub& hub, const HubRequest& request) {
 }
 
 HubAnswer validate_card(const HubRequest& request) {
-  const CardProblems problems = check_card(text_of(body_of(request), "content"));
+  const CardProblems problems = check_card(text_at(body_of(request), "content"));
   json errors = json::array();
   json warnings = json::array();
   for (const std::string& error : problems.errors) errors.push_back({{"message", error}});

@@ -14,33 +14,28 @@ using nlohmann::json;
 
 namespace {
 
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 Error wrong(std::size_t line, const std::string& why) {
   return Error{ErrorKind::refused, "line " + std::to_string(line) + " of the commit: " + why};
 }
 
 Result<Change> read_file_change(const json& value, const std::string& path) {
-  const std::string content = text_of(value, "content");
-  if (text_of(value, "encoding") != "base64") return Change(PutFile{path, content});
+  const std::string content = text_at(value, "content");
+  if (text_at(value, "encoding") != "base64") return Change(PutFile{path, content});
   const auto bytes = base64_decode(content);
   if (!bytes) return bytes.error();
   return Change(PutFile{path, *bytes});
 }
 
 Result<Change> read_change(const std::string& key, const json& value) {
-  std::string path = text_of(value, "path");
+  std::string path = text_at(value, "path");
   if (key == "deletedFolder" && path.ends_with('/')) path.pop_back();
   if (Status named = check_repo_path(path); !named) return named.error();
   if (key == "file") return read_file_change(value, path);
   if (key == "deletedFile") return Change(DeleteFile{path});
   if (key == "deletedFolder") return Change(DeleteFolder{path});
   if (key != "lfsFile") return Error{ErrorKind::refused, "unknown key \"" + key + "\""};
-  PutLargeFile large{path, text_of(value, "oid"), -1};
-  if (!is_sha256(large.sha256) || text_of(value, "algo") != "sha256") {
+  PutLargeFile large{path, text_at(value, "oid"), -1};
+  if (!is_sha256(large.sha256) || text_at(value, "algo") != "sha256") {
     return Error{ErrorKind::refused, "an lfsFile needs algo sha256 and its oid"};
   }
   const auto size = value.find("size");
@@ -85,23 +80,23 @@ json commit_to_json(const Commit& commit) {
 Result<Commit> commit_from_json(const json& value) {
   const Error corrupt{ErrorKind::corrupt, "not a commit of this hub"};
   if (!value.is_object() || !value.contains("files") || !value["files"].is_object()) return corrupt;
-  Commit commit{text_of(value, "id"),
-                text_of(value, "parent"),
-                text_of(value, "summary"),
-                text_of(value, "description"),
-                text_of(value, "author"),
+  Commit commit{text_at(value, "id"),
+                text_at(value, "parent"),
+                text_at(value, "summary"),
+                text_at(value, "description"),
+                text_at(value, "author"),
                 {},
                 {}};
-  const auto date = parse_utc(text_of(value, "date"));
+  const auto date = parse_utc(text_at(value, "date"));
   if (!date || commit.id.size() != 40) return corrupt;
   commit.date = *date;
   for (const auto& [path, file] : value["files"].items()) {
     if (!file.is_object() || !file.contains("size") || !file["size"].is_number_integer() ||
-        !file.contains("lfs") || !file["lfs"].is_boolean() || !is_sha256(text_of(file, "sha256"))) {
+        !file.contains("lfs") || !file["lfs"].is_boolean() || !is_sha256(text_at(file, "sha256"))) {
       return corrupt;
     }
-    commit.tree[path] = {file["size"].get<std::int64_t>(), text_of(file, "sha256"),
-                         text_of(file, "blob_id"), file["lfs"].get<bool>()};
+    commit.tree[path] = {file["size"].get<std::int64_t>(), text_at(file, "sha256"),
+                         text_at(file, "blob_id"), file["lfs"].get<bool>()};
   }
   return commit;
 }
@@ -119,13 +114,13 @@ Result<CommitRequest> read_commit_request(std::string_view ndjson) {
     if (!parsed->is_object() || !parsed->contains("value") || !(*parsed)["value"].is_object()) {
       return wrong(number, "an object with \"key\" and \"value\" is expected");
     }
-    const std::string key = text_of(*parsed, "key");
+    const std::string key = text_at(*parsed, "key");
     const json& value = (*parsed)["value"];
     if (key == "header") {
       has_header = true;
-      request.summary = text_of(value, "summary");
-      request.description = text_of(value, "description");
-      request.parent = text_of(value, "parentCommit");
+      request.summary = text_at(value, "summary");
+      request.description = text_at(value, "description");
+      request.parent = text_at(value, "parentCommit");
       continue;
     }
     auto change = read_change(key, value);

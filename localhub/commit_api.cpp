@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base64.h"
+#include "core/json.h"
 #include "localhub/api.h"
 #include "localhub/card.h"
 #include "localhub/upload_mode.h"
@@ -12,11 +13,6 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kMostFilesPerCall = 256;
-
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 std::string attributes_at(const Hub& hub, const Tree& tree) {
   const auto entry = tree.find(".gitattributes");
@@ -60,11 +56,11 @@ HubAnswer preupload(const Hub& hub, const Repository& repository, const std::str
   const std::string attributes = attributes_at(hub, commit->tree);
   json files = json::array();
   for (const json& asked : body["files"]) {
-    const std::string path = text_of(asked, "path");
+    const std::string path = text_at(asked, "path");
     if (Status named = check_repo_path(path); !named) {
       return error_answer(400, named.error().message);
     }
-    const auto sample = base64_decode(text_of(asked, "sample"));
+    const auto sample = base64_decode(text_at(asked, "sample"));
     if (!sample || !asked.contains("size") || !asked["size"].is_number_integer()) {
       return error_answer(400, "\"" + path + "\" needs a sample in base64 and a size");
     }

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "localhub/api.h"
 
 namespace mayfly::localhub {
@@ -9,11 +10,6 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kMostCommits = 1000;
-
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 HubAnswer done() {
   return json_answer(json::object());
@@ -92,7 +88,7 @@ HubAnswer create_branch(Hub& hub, Repository& repository, const std::string& bra
         repository.create_empty_branch(branch, hub.settings.account, hub.clock.now());
     return made ? done() : storage_error(made.error());
   }
-  const std::string start = text_of(body, "startingPoint");
+  const std::string start = text_at(body, "startingPoint");
   const auto commit = repository.resolve(start.empty() ? "main" : start);
   if (!commit) return revision_not_found(commit.error());
   if (body.contains("overwrite") && body["overwrite"] == true) {
@@ -118,7 +114,7 @@ HubAnswer create_tag(Hub& hub, Repository& repository, const std::string& revisi
   const auto commit = repository.resolve(revision);
   if (!commit) return revision_not_found(commit.error());
   const auto lock = hub.library.writing();
-  const Status made = repository.create_tag(text_of(body_of(request), "tag"), *commit);
+  const Status made = repository.create_tag(text_at(body_of(request), "tag"), *commit);
   return made ? done() : storage_error(made.error());
 }
 
@@ -144,7 +140,7 @@ HubAnswer list_commits(const Repository& repository, const std::string& revision
 
 HubAnswer squash_branch(Hub& hub, Repository& repository, const std::string& branch,
                         const HubRequest& request) {
-  const std::string asked = text_of(body_of(request), "message");
+  const std::string asked = text_at(body_of(request), "message");
   const std::string message = asked.empty() ? "Super-squash branch '" + branch + "'" : asked;
   const auto lock = hub.library.writing();
   if (!repository.branches().contains(branch)) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
+#include "core/config/resolved.h"
 #include "core/json.h"
 #include "core/run/run_name.h"
 #include "trainer/model_card.h"
@@ -123,6 +124,8 @@ Result<LocalPlan> make_local_plan(const RunConfig& config, Clock& clock) {
   }
   const std::string text = json_text(plan_to_json(plan));
   if (Status written = write_file(made.directory.plan(), text); !written) return written.error();
+  const Status written = write_file(made.directory.resolved_config(), resolved_yaml(plan.config));
+  if (!written) return written.error();
   return made;
 }
 

@@ -85,6 +85,12 @@ class ResolvedWriter {
 
 }  // namespace
 
+std::string resolved_yaml(const RunConfig& config) {
+  LoadedConfig loaded;
+  loaded.config = config;
+  return resolved_yaml(loaded, false);
+}
+
 std::string resolved_yaml(const LoadedConfig& loaded, bool origins) {
   return ResolvedWriter(loaded, origins).write();
 }

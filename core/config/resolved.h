@@ -8,6 +8,9 @@
 
 namespace mayfly {
 
+// Of a config that is complete, as in a plan. No token: `token: null`, since a plan has none.
+std::string resolved_yaml(const RunConfig& config);
+
 // One line a value; with `origins` each has where it came from as a comment.
 std::string resolved_yaml(const LoadedConfig& loaded, bool origins);
 

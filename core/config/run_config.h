@@ -82,7 +82,7 @@ struct LoggingConfig {
   static constexpr void fields(auto&& field) {
     using Self = LoggingConfig;
     field("console_level", &Self::console_level,
-          FieldDoc{.doc = "What is logged on the terminal."});
+          FieldDoc{.doc = "What `train` logs; `launch` and `status` go by -v and -q."});
     field("tqdm_refresh_rate", &Self::tqdm_refresh_rate,
           FieldDoc{.doc = "Time between two drawings of the progress bar.",
                    .unit = "seconds",

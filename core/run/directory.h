@@ -13,6 +13,10 @@ struct RunDirectory {
   std::filesystem::path plan() const {
     return root / "plan.json";
   }
+  // The plan's settings as a run file, for people: it can be launched again as it is.
+  std::filesystem::path resolved_config() const {
+    return root / "config.resolved.yaml";
+  }
   std::filesystem::path events() const {
     return root / "events.jsonl";
   }

@@ -23,13 +23,13 @@ bool is_redirect(int status) {
   return status >= 301 && status <= 308 && status != 304;
 }
 
+}  // namespace
+
 std::int64_t size_of(const fs::path& path) {
   std::error_code code;
   const auto size = fs::file_size(path, code);
   return code ? 0 : static_cast<std::int64_t>(size);
 }
-
-}  // namespace
 
 Result<bool> has_content(const fs::path& path, const StoredFile& file) {
   std::error_code code;

@@ -13,6 +13,9 @@
 
 namespace mayfly {
 
+// Bytes of a file; 0 where there is none.
+std::int64_t size_of(const std::filesystem::path& path);
+
 // Whether the file is there with the size and hash that the hub lists.
 Result<bool> has_content(const std::filesystem::path& path, const StoredFile& file);
 

@@ -78,12 +78,6 @@ Status put_in_place(const fs::path& partial, const fs::path& target) {
   return Unit{};
 }
 
-std::int64_t size_of(const fs::path& path) {
-  std::error_code code;
-  const auto size = fs::file_size(path, code);
-  return code ? 0 : static_cast<std::int64_t>(size);
-}
-
 // The file is in the folder with the right content.
 Status ensure_file(HubSession& hub, const SnapshotRequest& request, const std::string& commit,
                    const StoredFile& file, const std::function<void(std::int64_t)>& progress) {

@@ -47,6 +47,12 @@ TEST_F(LaunchTest, RunsToTheEndAndProvesThatTheMachineIsGone) {
   EXPECT_TRUE(fs::exists(root / "pulled/adapter_model.safetensors"));
   const Answer logs = run("launch", "logs one --stage agent");
   EXPECT_NE(logs.out.find("agent | "), std::string::npos);
+  // What was run can be run again, from the run directory alone.
+  const Answer again = run("launch", "plan outputs/one/config.resolved.yaml --run-name two --json");
+  ASSERT_EQ(again.code, 0) << again.err;
+  const auto plan = parse_json(again.out, "plan");
+  ASSERT_TRUE(plan);
+  EXPECT_EQ((*plan)["plan"]["config"]["instance"]["price"], "36");
   // The same name again would overwrite the run directory.
   EXPECT_EQ(run("launch", "run.yaml --wait").code, 8);
 }
