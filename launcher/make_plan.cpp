@@ -50,7 +50,6 @@ Status resolve_texts(RunConfig& config, const fs::path& base) {
     config.train.resume_from = absolute(*config.train.resume_from, base).string();
   }
   config.paths.outputs_dir = absolute(config.paths.outputs_dir, base).string();
-  config.paths.logs_dir = absolute(config.paths.logs_dir, base).string();
   return Unit{};
 }
 

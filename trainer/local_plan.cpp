@@ -30,7 +30,6 @@ void make_paths_absolute(RunConfig& config) {
   auto& from = config.train.resume_from;
   if (from && *from != "latest") from = absolute(*from);
   config.paths.outputs_dir = absolute(config.paths.outputs_dir);
-  config.paths.logs_dir = absolute(config.paths.logs_dir);
 }
 
 Status find_model(RunConfig& config) {

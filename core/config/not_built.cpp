@@ -118,7 +118,7 @@ constexpr std::array kKeys = {
     Row{"net.tls_verify", "it is always on", "true"},
     Row{"net"},
     Row{"paths.data_root"},
-    // A field, and only its default works: nothing writes to another folder yet.
+    // The default of the guides: nothing writes to another folder.
     Row{"paths.logs_dir", "a run's logs are in its run directory", "logs"},
     Row{"paths.prepared_dir"},
     Row{"paths.huggingface_cache"},

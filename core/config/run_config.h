@@ -53,14 +53,11 @@ static_assert(field_count<GenerateConfig>() == member_count<GenerateConfig>());
 
 struct PathsConfig {
   std::string outputs_dir = "outputs";
-  std::string logs_dir = "logs";
 
   static constexpr void fields(auto&& field) {
     using Self = PathsConfig;
     field("outputs_dir", &Self::outputs_dir,
           FieldDoc{.doc = "Folder of run directories: <outputs_dir>/<run>.", .is_path = true});
-    field("logs_dir", &Self::logs_dir,
-          FieldDoc{.doc = "Folder of logs: <logs_dir>/<run>/<stage>.", .is_path = true});
   }
 };
 static_assert(field_count<PathsConfig>() == member_count<PathsConfig>());
