@@ -9,8 +9,6 @@ namespace mayfly {
 
 namespace {
 
-using std::chrono::seconds;
-
 // "sft 1.4/2": the phase and how many of the epochs are done.
 std::string phase_cell(const RunView& run) {
   if (!run.agent || run.agent->phase.empty()) return "-";

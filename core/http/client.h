@@ -56,6 +56,11 @@ struct HttpResponse {
   std::string_view header(std::string_view name) const;
 };
 
+// Whether the answer is to be looked for elsewhere: at its Location.
+inline bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 // Errors: unreachable (nothing can have happened: not sent, or a GET or HEAD), outcome_unknown
 // (sent, and the answer was lost), corrupt (the answer to a GET is shorter than announced, or over
 // a size limit), refused (the certificate is not trusted, a redirect leads where we do not follow),

@@ -203,10 +203,6 @@ Error transfer_error(CURL* curl, CURLcode code, const HttpRequest& request,
                doing + ": " + why + (may_have_happened ? " (after the request was sent)" : "")};
 }
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 }  // namespace
 
 struct CurlHttpClient::Connections {

@@ -19,10 +19,6 @@ constexpr int kMostWrongHashes = 3;
 // An attempt that brought less than this was none: a server that drips must not be asked for ever.
 constexpr std::int64_t kProgressBytes = 64 << 10;
 
-bool is_redirect(int status) {
-  return status >= 301 && status <= 308 && status != 304;
-}
-
 }  // namespace
 
 std::int64_t size_of(const fs::path& path) {

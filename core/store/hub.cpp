@@ -22,11 +22,6 @@ bool is_success(const HttpResponse& response) {
   return response.status >= 200 && response.status <= 299;
 }
 
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::int64_t number_of(const json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
@@ -48,10 +43,10 @@ std::string next_page(std::string_view link) {
 
 // An entry of a tree answer; nullopt for folders.
 std::optional<StoredFile> read_tree_entry(const json& entry) {
-  if (text_of(entry, "type") != "file") return std::nullopt;
-  StoredFile file{text_of(entry, "path"), number_of(entry, "size"), "", text_of(entry, "oid")};
+  if (text_at(entry, "type") != "file") return std::nullopt;
+  StoredFile file{text_at(entry, "path"), number_of(entry, "size"), "", text_at(entry, "oid")};
   if (const auto lfs = entry.find("lfs"); lfs != entry.end() && lfs->is_object()) {
-    file.sha256 = text_of(*lfs, "oid");
+    file.sha256 = text_at(*lfs, "oid");
     file.size = number_of(*lfs, "size");
   }
   return file;
@@ -91,7 +86,7 @@ Result<std::string> hub_commit_of(HubSession& hub, const HubRepo& repo, const st
   const auto info = hub.fetch_json(
       hub.request("GET", repo.api() + "/revision/" + percent_encode(revision)), retry);
   if (!info) return while_doing("looking up " + revision, info.error());
-  std::string commit = text_of(*info, "sha");
+  std::string commit = text_at(*info, "sha");
   if (commit.empty()) return Error{ErrorKind::corrupt, "the hub does not say what commit it is at"};
   return commit;
 }
@@ -207,8 +202,8 @@ Result<StoreCommit> HubStore::send_commit(const std::string& branch, const std::
     const auto response = hub_.send(request, retry, Repeat::never);
     if (response && is_success(*response)) {
       const auto answer = parse_json(response->body, "answer of the hub");
-      if (answer && !text_of(*answer, "commitOid").empty()) {
-        return StoreCommit{text_of(*answer, "commitOid")};
+      if (answer && !text_at(*answer, "commitOid").empty()) {
+        return StoreCommit{text_at(*answer, "commitOid")};
       }
     }
     const int status = response ? response->status : 0;
@@ -246,7 +241,7 @@ Result<std::vector<std::string>> HubStore::branches() {
   if (!refs->is_object() || !refs->contains("branches") || !(*refs)["branches"].is_array()) {
     return Error{ErrorKind::corrupt, "the hub names no branches"};
   }
-  for (const json& branch : (*refs)["branches"]) names.push_back(text_of(branch, "name"));
+  for (const json& branch : (*refs)["branches"]) names.push_back(text_at(branch, "name"));
   return names;
 }
 
