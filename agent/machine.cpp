@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/layers_seen.h"
 #include "agent/newest_checkpoint.h"
 #include "agent/report.h"
 #include "agent/run_logs.h"
@@ -23,6 +24,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kReportEvery = 2s;
+constexpr auto kLookAtLayersEvery = 20s;
 // Keys are sorted, so this tells a memory from a decision in the reserve.
 constexpr std::string_view kMemoryBegins = "{\"age_ms\":";
 
@@ -219,15 +221,25 @@ void Machine::look_at_instance() {
   }
 }
 
+// The watchdog starts a moment before the agent, and the fuse ticks every 30 s: so not once for
+// all.
+void Machine::look_at_layers(SteadyTime now) {
+  if (layers_seen_at_ && now - *layers_seen_at_ < kLookAtLayersEvery) return;
+  layers_seen_at_ = now;
+  layers_ = layers_seen(planned_layers(parts_.plan.offer.provider, {}), layer_evidence());
+}
+
 void Machine::report(const AgentState& state) {
-  const RunStatus status = make_status(parts_.plan, parts_.instance, parts_.policy, state,
-                                       parts_.created_at, parts_.clock.now(), age_->age());
+  RunStatus status = make_status(parts_.plan, parts_.instance, parts_.policy, state,
+                                 parts_.created_at, parts_.clock.now(), age_->age());
   std::string changed = status.state + status.reason + std::to_string(status.step);
   for (const UploadReport& upload : status.uploads) changed += upload.state;
   const SteadyTime now = parts_.clock.steady_now();
   if (reported_at_ && now - *reported_at_ < kReportEvery && changed == reported_) return;
   reported_at_ = now;
   reported_ = changed;
+  look_at_layers(now);
+  status.layers = layers_;
   // Not worth a sync: the next one comes in seconds. A reader sees the old one or the new one.
   const fs::path fresh = run_.status().string() + ".new";
   {

@@ -13,6 +13,7 @@
 #include "agent/upload_queue.h"
 #include "core/provider/provider.h"
 #include "core/run/event_tail.h"
+#include "core/run/layer.h"
 #include "core/run/plan.h"
 
 namespace mayfly {
@@ -57,6 +58,7 @@ class Machine final : public World {
   void ask_destroy();
   void look_at_instance();
   void fail_upload(const std::string& label, Error error);
+  void look_at_layers(SteadyTime now);
 
   MachineParts parts_;
   RunDirectory run_;
@@ -75,6 +77,8 @@ class Machine final : public World {
   std::optional<Status> fuse_moved_;
   std::optional<DestroyAnswer> destroy_;
   std::optional<Result<InstanceState>> instance_;
+  std::optional<SteadyTime> layers_seen_at_;
+  std::vector<Layer> layers_;
   std::optional<SteadyTime> reported_at_;
   std::string reported_;
 };

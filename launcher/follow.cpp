@@ -3,8 +3,10 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <deque>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -32,9 +34,29 @@ extern "C" void note_signal(int number) {
   signal_seen.store(number);
 }
 
+// The end of the machine's console, for somebody whom a slow or failing start-up keeps waiting; ""
+// where there is none to read.
+std::string console_end(const Desk& desk, const InstanceId& id) {
+  constexpr std::size_t kLines = 4;
+  constexpr std::size_t kWidest = 160;
+  const auto text = read_file(desk.state_dir / "local" / id / "console.log");
+  if (!text) return "";
+  std::deque<std::string> lines;
+  std::istringstream in(*text);
+  for (std::string line; std::getline(in, line);) {
+    std::erase_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    lines.push_back("  console | " + line.substr(0, kWidest));
+    if (lines.size() > kLines) lines.pop_front();
+  }
+  std::string end;
+  for (const std::string& line : lines) end += (end.empty() ? "" : "\n") + line;
+  return end;
+}
+
 // The provider's and the agent's last words when a machine had to be given up.
 Error give_up(const std::string& what, const RunPlan& plan, const InstanceId& id,
               Provider& provider, Desk& desk) {
+  if (const std::string console = console_end(desk, id); !console.empty()) note(desk, console);
   Error error{ErrorKind::failed, what,
               "its output is in " + plan.run_dir + " and in `launch logs " + plan.run_name + "`"};
   const Status gone = destroy_until_gone(provider, id, desk.clock, kDestroyPatience);
@@ -184,10 +206,14 @@ Result<bool> wait_for_heartbeat(const RunPlan& plan, const InstanceId& id, Provi
                                 Desk& desk) {
   const SteadyTime give_up_at = desk.clock.steady_now() + plan.config.instance.boot_timeout;
   note(desk, "the machine is there (" + id + "); waiting for its agent");
+  std::string shown;
   for (int round = 0; Interrupts::seen() == 0; ++round) {
     if (status_of(plan)) return true;
     constexpr int kAskEvery = 10;
+    constexpr int kShowAfter = 30;
     if (round % kAskEvery == kAskEvery - 1) {
+      const std::string console = round < kShowAfter ? "" : console_end(desk, id);
+      if (console != shown) note(desk, shown = console);
       const Result<Instance> instance = provider.get(id);
       const bool over = instance ? instance->state == InstanceState::failed ||
                                        instance->state == InstanceState::gone

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/run_config.h"
+#include "core/run/layer.h"
 #include "launcher/figures.h"
+#include "launcher/make_plan.h"
 #include "launcher/preflight.h"
 
 namespace mayfly {
@@ -145,6 +147,9 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("estimate", styled(terminal, Style::bold, cost) + " (" + plan.estimate.basis + ")");
   line("limits", limits_line(config.limits));
   line("end", end_line(config.limits));
+  line("layers", layers_text(planned_layers(plan.offer.provider, fuse_of(plan))) +
+                     "; the fuse ends it " + format_duration(fuse_of(plan)) +
+                     " after its boot at the latest");
   for (const std::string& note : planned.notes) {
     line("note", styled(terminal, Style::yellow, note));
   }
@@ -161,6 +166,11 @@ json plan_document(const PlannedRun& planned) {
                 {"tokens_cut", data.tokens_cut},
                 {"dropped", data.dropped}};
   };
+  json layers = json::object();
+  for (const Layer& layer : planned_layers(planned.plan.offer.provider, fuse_of(planned.plan))) {
+    layers[layer.name] = {
+        {"what", layer.what}, {"state", layer_state_name(layer.state)}, {"detail", layer.detail}};
+  }
   return {{"schema", "mayfly.plan/1"},
           {"plan", plan_to_json(planned.plan)},
           {"plan_hash", plan_hash(planned.plan)},
@@ -170,6 +180,7 @@ json plan_document(const PlannedRun& planned) {
             {"bytes", planned.model_bytes}}},
           {"data", {{"train", counts(planned.train)}, {"held_out", counts(planned.held_out)}}},
           {"steps_per_epoch", planned.steps.steps_per_epoch},
+          {"layers", layers},
           {"embedded_hub", planned.hub.embedded},
           {"branches", planned.branches},
           {"notes", planned.notes}};

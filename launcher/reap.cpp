@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -11,6 +13,7 @@
 #include "core/json.h"
 #include "core/provider/destroy.h"
 #include "core/run/plan.h"
+#include "launcher/cloud_access.h"
 #include "launcher/make_plan.h"
 #include "launcher/status_report.h"
 
@@ -64,13 +67,6 @@ ReapItem judge(const Instance& instance, const KnownRun* run, WallTime now) {
   return item;
 }
 
-// Providers that may have something of ours.
-std::set<std::string> providers_of(const std::vector<KnownRun>& runs) {
-  std::set<std::string> names = {"local"};
-  for (const KnownRun& run : runs) names.insert(run.provider);
-  return names;
-}
-
 // Work may be lost: ask, where there is somebody to ask.
 Status confirm(const std::vector<ReapItem>& items, const Desk& desk) {
   std::string names;
@@ -94,10 +90,9 @@ class Reaper {
   Status look() {
     Result<std::vector<KnownRun>> runs = desk_.state.runs();
     if (!runs) return runs.error();
-    for (const std::string& name : providers_of(*runs)) {
-      auto provider = provider_of(desk_, name);
-      const Result<std::vector<Instance>> listed =
-          provider ? (*provider)->list_ours() : Result<std::vector<Instance>>(provider.error());
+    open_providers(*runs);
+    for (const auto& [name, provider] : providers_) {
+      const Result<std::vector<Instance>> listed = provider->list_ours();
       if (!listed) {
         doubts_.push_back(name + " could not be asked: " + listed.error().message);
         continue;
@@ -112,9 +107,8 @@ class Reaper {
   void destroy() {
     for (const ReapItem& item : items_) {
       if (item.verdict != ReapVerdict::destroy) continue;
-      auto provider = provider_of(desk_, item.provider);
-      if (!provider) continue;
-      const Status gone = destroy_until_gone(**provider, item.id, desk_.clock, kDestroyPatience);
+      const Status gone =
+          destroy_until_gone(*providers_.at(item.provider), item.id, desk_.clock, kDestroyPatience);
       if (!gone) doubts_.push_back(item.id + " may still bill: " + gone.error().message);
       if (gone) destroyed_.insert(item.id);
     }
@@ -139,15 +133,31 @@ class Reaper {
   }
 
  private:
+  // This machine, and every cloud there is a key for.
+  void open_providers(const std::vector<KnownRun>& runs) {
+    if (auto local = provider_of(desk_, "local")) providers_["local"] = std::move(*local);
+    const auto environment = environment_with_dotenv();
+    auto clouds = environment ? clouds_of(*environment, "", desk_.clock)
+                              : Result<std::vector<std::unique_ptr<Provider>>>(environment.error());
+    if (clouds) {
+      for (auto& cloud : *clouds) providers_[cloud->name()] = std::move(cloud);
+    } else if (clouds.error().kind != ErrorKind::unauthorized) {  // that: there is no key at all
+      doubts_.push_back("the clouds could not be asked: " + clouds.error().message);
+    }
+    for (const KnownRun& run : runs) {
+      if (!may_be_billing(run) || providers_.contains(run.provider)) continue;
+      doubts_.push_back(run.name + " is at " + run.provider + ", which there is no key for");
+    }
+  }
+
   // Runs of the list whose machine is gone get their receipt and their end.
   void settle() {
     const Result<std::vector<KnownRun>> runs = desk_.state.runs();
     if (!runs) return;
     for (const KnownRun& run : *runs) {
-      if (!may_be_billing(run)) continue;
-      auto provider = provider_of(desk_, run.provider);
-      if (!provider) continue;
-      const Result<bool> over = settle_run(desk_.state, **provider, run, desk_.clock);
+      const auto provider = providers_.find(run.provider);
+      if (!may_be_billing(run) || provider == providers_.end()) continue;
+      const Result<bool> over = settle_run(desk_.state, *provider->second, run, desk_.clock);
       if (!over) doubts_.push_back(run.name + ": " + over.error().message);
       if (!over || !*over) continue;
       std::erase_if(items_, [&](const ReapItem& item) {
@@ -194,6 +204,7 @@ class Reaper {
   }
 
   Desk& desk_;
+  std::map<std::string, std::unique_ptr<Provider>> providers_;
   std::vector<ReapItem> items_;
   std::vector<std::string> doubts_;
   std::set<InstanceId> destroyed_;

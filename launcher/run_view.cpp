@@ -64,6 +64,10 @@ std::string attention(const RunView& view, const ProviderAnswer& provider) {
     return "its machine is not listed any more, and nobody has a receipt for it";
   }
   if (!view.stale.empty()) return view.stale.front();
+  for (const Layer& layer : view.agent ? view.agent->layers : std::vector<Layer>{}) {
+    if (layer.state != LayerState::missing) continue;
+    return "layer " + layer.name + ", its " + layer.what + ", is not at work: " + layer.detail;
+  }
   return "";
 }
 

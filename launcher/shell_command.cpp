@@ -144,7 +144,9 @@ Result<ExitCode> ssh_command(const CommandLine& line, Desk& desk) {
                      " is not known, so nothing proves that it is that machine",
                  "use the provider's console"};
   }
-  const auto words = ssh_arguments(instance->address, known_hosts, line.remote_command);
+  const auto words = ssh_arguments(
+      instance->ssh_user + "@" + instance->address + ":" + std::to_string(instance->ssh_port),
+      known_hosts, line.remote_command);
   if (!words) return words.error();
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);

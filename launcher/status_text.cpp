@@ -103,7 +103,10 @@ std::string details(const RunView& run, const Terminal& terminal) {
   line("end", end_line(run));
   if (run.agent) {
     line("upload", upload_line(*run.agent));
-    if (run.state != "gone") line("guard", guard_line(*run.agent));
+    if (run.state != "gone") {
+      line("guard", guard_line(*run.agent));
+      line("layers", layers_text(run.agent->layers));
+    }
     for (const std::string& warning : run.agent->warnings) line("warning", warning);
   }
   line("look", where_to_look(run));

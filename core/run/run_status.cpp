@@ -48,6 +48,15 @@ json guards_json(const std::vector<GuardReport>& guards) {
   return all;
 }
 
+json layers_json(const std::vector<Layer>& layers) {
+  json all = json::object();
+  for (const Layer& layer : layers) {
+    all[layer.name] = {
+        {"what", layer.what}, {"state", layer_state_name(layer.state)}, {"detail", layer.detail}};
+  }
+  return all;
+}
+
 // A missing or null key leaves `into` as it is; one of a wrong type throws json's type_error.
 template <class T>
 void read(const json& object, const char* key, T& into) {
@@ -122,6 +131,17 @@ void read_lists(const json& from, RunStatus& status) {
     read(entry, "left_seconds", guard.left_seconds);
     status.guards.push_back(std::move(guard));
   }
+  std::map<std::string, json> layers;
+  read(from, "layers", layers);
+  for (const auto& [name, entry] : layers) {
+    Layer layer{.name = name, .what = {}, .state = LayerState::unseen, .detail = {}};
+    std::string state;
+    read(entry, "what", layer.what);
+    read(entry, "state", state);
+    read(entry, "detail", layer.detail);
+    layer.state = layer_state_named(state);
+    status.layers.push_back(std::move(layer));
+  }
   read(from, "warnings", status.warnings);
 }
 
@@ -164,6 +184,7 @@ json status_to_json(const RunStatus& status) {
   out["hub"] = {{"endpoint", status.hub_endpoint}, {"repo", status.hub_repo}};
   out["uploads"] = uploads_json(status.uploads);
   out["guards"] = guards_json(status.guards);
+  out["layers"] = layers_json(status.layers);
   out["warnings"] = status.warnings;
   return out;
 }

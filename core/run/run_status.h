@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/result.h"
+#include "core/run/layer.h"
 #include "core/usd.h"
 
 namespace mayfly {
@@ -77,6 +78,7 @@ struct RunStatus {
   std::string hub_repo;
   std::vector<UploadReport> uploads;
   std::vector<GuardReport> guards;
+  std::vector<Layer> layers;  // that end the instance, as the agent sees them
   std::vector<std::string> warnings;
 };
 
