@@ -48,7 +48,7 @@ TEST_F(KillTest, ARunThatIsKilledEndsAsTheOneThatWasLeftAlone) {
     expect_like(run, alone[0]);
     killed += run.killed;
   }
-  std::cout << "points " << disturbed << ", kills that hit somebody " << killed << "\n";
+  std::cout << "figures: runs " << disturbed << ", kills that hit somebody " << killed << "\n";
   EXPECT_GE(killed, disturbed * 2 / 3);
   expect_nothing_left(runs);
 }

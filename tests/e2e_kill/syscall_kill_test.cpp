@@ -165,7 +165,7 @@ TEST_F(SyscallKillTest, AnAgentKilledAtAnySystemCallLosesNothingAndLeavesNothing
     hits += run.killed;
     expect_like(run, alone[0]);
   }
-  std::cout << "seed " << kSeed << ", kinds of calls "
+  std::cout << "figures: seed " << kSeed << ", kinds of calls "
             << calls.all_threads.size() + calls.main_thread.size() << ", points " << points.size()
             << ", kills that hit " << hits << "\n";
   // The number of calls of a kind varies a little from run to run.
