@@ -227,7 +227,8 @@ CreateOutcome LambdaProvider::create(const InstanceSpec& spec) {
     return outcome;
   }
   const auto data = data_of(answer.response->body, "Lambda's answer to launch");
-  const json& ids = data ? list_of(*data, "instance_ids") : list_of(json(), "");
+  const json document = data ? *data : json();
+  const json& ids = list_of(document, "instance_ids");
   if (ids.size() != 1 || !ids.front().is_string()) {
     return failed_outcome({ErrorKind::outcome_unknown, "Lambda's answer to launch has no one id"});
   }
