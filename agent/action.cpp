@@ -4,6 +4,8 @@ namespace mayfly {
 
 std::string action_text(const Action& action) {
   switch (action.kind) {
+    case ActionKind::start_self_tests:
+      return "start_self_tests";
     case ActionKind::start_fetch:
       return "start_fetch";
     case ActionKind::start_trainer:

@@ -10,6 +10,7 @@
 namespace mayfly {
 
 enum class ActionKind {
+  start_self_tests,
   start_fetch,
   start_trainer,
   signal_trainer,      // signal

@@ -20,6 +20,7 @@ std::vector<Action> Decision::decide() {
   take_in_events();
   take_in_fetching();
   take_in_uploads();
+  take_in_reclaim();
   take_in_requests();
   take_in_destroying();
   run_stage();
@@ -31,6 +32,8 @@ std::vector<Action> Decision::decide() {
 
 void Decision::run_stage() {
   switch (state_.stage) {
+    case Stage::arming:
+      return arm();
     case Stage::fetching:
       return fetch();
     case Stage::training:

@@ -40,7 +40,13 @@ class Decision {
   void take_in_requests();
   void take_in_request(const Request& request);
   void ask_to_stop(StopReason reason, const std::string& detail);
+  void take_in_reclaim();
   void extend(const Request& request);
+
+  // decision_arming.cpp: before anything is spent on training.
+  void arm();
+  bool only_hub_is_missing() const;
+  void fail_arming(const SelfTest& test);
 
   // decision_training.cpp: the stages until there is something to publish.
   void fetch();
@@ -57,14 +63,17 @@ class Decision {
   void add_upload(const std::string& label, const std::string& folder, std::int64_t step);
   void take_in_uploads();
   void take_in_result(Upload& upload, const UploadResult& result);
+  void send_to_next_sink(Upload& upload);
   void retry_uploads();
   void upload();
   void queue_final(Age waited);
   bool uploads_pending() const;
+  bool begin_rescue(const Deadline& deadline);
   void give_up_uploads();
 
   // decision_ending.cpp: limits, and the end of the instance.
   void keep_deadlines();
+  bool is_working() const;
   void conclude();
   void destroy();
   void take_in_destroying();

@@ -23,20 +23,23 @@ void Decision::keep_deadlines() {
     const bool money = deadline.reason == StopReason::spend_limit;
     stop(deadline.reason, money ? "the spend limit is reached" : "the time limit is reached");
   }
-  if (seen_.age >= deadline.destroy_at) return destroy();
-  const bool working = state_.stage == Stage::fetching || state_.stage == Stage::training;
-  if (working && is_idle(limit_.limits, seen_.age, state_.progress_at)) {
+  if (seen_.age >= std::min(deadline.destroy_at, state_.reclaimed_at)) return destroy();
+  if (is_working() && is_idle(limit_.limits, seen_.age, state_.progress_at)) {
     stop(StopReason::idle, "nothing progressed for too long");
   }
-  if (working && policy_.has_hub &&
+  if (is_working() && policy_.has_hub &&
       seen_.age - state_.status_sent_at >= Age(policy_.status_every)) {
     state_.status_sent_at = seen_.age;
     act({.kind = ActionKind::send_status});
   }
 }
 
+bool Decision::is_working() const {
+  return state_.stage == Stage::fetching || state_.stage == Stage::training;
+}
+
 void Decision::conclude() {
-  state_.exit_code = static_cast<int>(ending_code(state_, seen_.fetch.error));
+  state_.exit_code = static_cast<int>(ending_code(policy_, state_, seen_.fetch.error));
   const bool failed = state_.reason == StopReason::failed || state_.reason == StopReason::stalled;
   const bool done = state_.reason == StopReason::finished;
   const AtEnd at_end = failed ? limit_.limits.on_failure : limit_.limits.on_complete;
@@ -52,7 +55,7 @@ void Decision::destroy() {
   assert(state_.reason != StopReason::none);
   if (is_ending()) return;
   if (!state_.exit_code) {
-    state_.exit_code = static_cast<int>(ending_code(state_, seen_.fetch.error));
+    state_.exit_code = static_cast<int>(ending_code(policy_, state_, seen_.fetch.error));
   }
   kill_trainer();
   enter(Stage::destroying);
@@ -69,9 +72,13 @@ void Decision::take_in_destroying() {
       state_.next_look_at = seen_.age;
     }
   }
+  if (seen_.instance && *seen_.instance) state_.instance_seen = true;
   if (seen_.instance && is_ending()) {
+    // Not listed is no proof for an instance that the provider has never listed so far.
     const bool unlisted = !*seen_.instance && seen_.instance->error().kind == ErrorKind::not_found;
-    state_.gone = unlisted || (*seen_.instance && **seen_.instance == InstanceState::gone);
+    const bool was_listed = state_.instance_seen || seen_.age >= kListedWithin;
+    state_.gone =
+        (unlisted && was_listed) || (*seen_.instance && **seen_.instance == InstanceState::gone);
   } else if (seen_.instance && *seen_.instance && is_over(**seen_.instance)) {
     // Asked by somebody else, or by an earlier life whose memory was lost with a full disk.
     stop(StopReason::asked, "the provider is ending this instance");

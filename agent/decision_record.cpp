@@ -57,11 +57,9 @@ AgentState state_from(const json& changed) {
 // ---- the observation ----
 
 json upload_json(const UploadResult& result) {
-  return {{"label", result.label},
-          {"sink", result.sink},
-          {"commit", result.commit},
-          {"files_sha256", result.files_sha256},
-          {"error", error_json(result.error)}};
+  return {{"label", result.label},   {"sink", result.sink},
+          {"commit", result.commit}, {"files_sha256", result.files_sha256},
+          {"flag", result.flag},     {"error", error_json(result.error)}};
 }
 
 UploadResult upload_from(const json& from) {
@@ -70,6 +68,7 @@ UploadResult upload_from(const json& from) {
   result.sink = from.at("sink");
   result.commit = from.at("commit");
   result.files_sha256 = from.at("files_sha256");
+  result.flag = from.at("flag");
   result.error = error_from(from.at("error"));
   return result;
 }
@@ -88,8 +87,28 @@ FetchView fetch_from(const json& from) {
   return fetch;
 }
 
-json seen_json(const Observation& seen, std::int64_t next_seq) {
+json tests_json(const SelfTestView& tests) {
+  json out = {{"kind", static_cast<int>(tests.kind)}};
+  for (const SelfTest& test : tests.results) {
+    out["results"].push_back({{"name", test.name}, {"error", error_json(test.error)}});
+  }
+  return out;
+}
+
+SelfTestView tests_from(const json& from) {
+  SelfTestView tests;
+  tests.kind = static_cast<SelfTestView::Kind>(from.at("kind").get<int>());
+  for (const json& test : from.value("results", json::array())) {
+    tests.results.push_back({test.at("name"), error_from(test.at("error"))});
+  }
+  return tests;
+}
+
+json seen_json(const Observation& seen, Stage stage, std::int64_t next_seq) {
   json out = {{"trainer", written(seen.trainer)}, {"fetch", fetch_json(seen.fetch)}};
+  // Looked at in one stage alone, and then they stand there for ever.
+  if (stage == Stage::arming) out["self_tests"] = tests_json(seen.self_tests);
+  if (seen.reclaim_notice) out["reclaim_notice"] = true;
   if (seen.agent_started) out["agent_started"] = true;
   for (const Event& event : seen.events) {
     if (event.seq >= next_seq) out["events"].push_back(json::parse(event_line(event)));
@@ -141,6 +160,8 @@ Observation seen_from(const json& line) {
     FieldReader::get(request, seen.requests.emplace_back());
   }
   seen.terminations = from.value("terminations", 0);
+  seen.reclaim_notice = from.value("reclaim_notice", false);
+  if (from.contains("self_tests")) seen.self_tests = tests_from(from.at("self_tests"));
   if (from.contains("newest_checkpoint")) {
     FieldReader::get(from.at("newest_checkpoint"), seen.newest_checkpoint.emplace());
   }
@@ -180,7 +201,7 @@ std::string decision_record(const AgentState& before, const Observation& seen, c
   line["age_ms"] = seen.age.count();
   line["step"] = step.state.progress.step;
   line["progress_age_ms"] = (seen.age - step.state.progress_at).count();
-  line["seen"] = seen_json(seen, before.next_seq);
+  line["seen"] = seen_json(seen, before.stage, before.next_seq);
   line["before"] = changed_members(before);
   if (before.stage != step.state.stage) line["from"] = stage_name(before.stage);
   if (step.state.extra_spend != before.extra_spend || step.state.extra_time != before.extra_time) {

@@ -50,6 +50,15 @@ void Decision::ask_to_stop(StopReason reason, const std::string& detail) {
   }
 }
 
+// About two minutes are left, and nobody asks for them: everything is done at once, in the order of
+// what would be missed most.
+void Decision::take_in_reclaim() {
+  if (!seen_.reclaim_notice || is_ending() || state_.reclaimed_at < kNever) return;
+  state_.reclaimed_at = seen_.age + kReclaimTakes;
+  if (state_.stage == Stage::kept) return destroy();
+  stop(StopReason::reclaimed, "the provider takes this machine away");
+}
+
 // Two turns: first the fuse is moved, since it would end the instance at the old limits; only when
 // that is done do the limits rise and the request is closed. A life of the agent that ends between
 // the two leaves a fuse that is late, and the next life asks again.

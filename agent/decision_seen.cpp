@@ -7,6 +7,7 @@ namespace mayfly {
 
 // What another life of the agent had under way is not under way any more.
 void Decision::take_in_restart() {
+  state_.tests_started = false;
   state_.fetch_started = false;
   state_.fuse_asked.clear();
   for (Upload& upload : state_.uploads) {

@@ -39,6 +39,7 @@ void Decision::start_trainer() {
   state_.trainer_seen = false;
   state_.trainer_killed = false;
   state_.stall_kill = false;
+  state_.stack_asked_at.reset();
   state_.finished = false;
   state_.stopped_early = false;
   state_.failure.clear();
@@ -56,6 +57,7 @@ void Decision::train() {
   const bool never_was = seen_.trainer.kind == TrainerView::Kind::none && !state_.trainer_seen;
   if (never_was) return start_trainer();
   state_.trainer_wanted = false;
+  if (state_.stack_asked_at) state_.stall_kill = true;  // what is told to print may also just end
   if (state_.finished && seen_.trainer.code.value_or(0) == 0) {
     return stop(StopReason::finished, "training is done");
   }
@@ -63,13 +65,20 @@ void Decision::train() {
 }
 
 void Decision::watch_for_stall() {
-  if (!is_stalled(limit_.limits, seen_.age, state_.trainer_progress_at)) return;
-  if (!state_.stall_kill) {
-    state_.stall_kill = true;
-    return kill_trainer();
+  if (!is_stalled(limit_.limits, seen_.age, state_.trainer_progress_at)) {
+    if (!state_.stall_kill) state_.stack_asked_at.reset();  // it moves again
+    return;
   }
+  if (!state_.stack_asked_at) {
+    state_.stack_asked_at = seen_.age;
+    return signal_trainer(SIGQUIT);
+  }
+  const Age since = seen_.age - *state_.stack_asked_at;
+  if (since < kStackTakes) return;
+  state_.stall_kill = true;
+  kill_trainer();
   // It does not even die: stuck in a driver, say. Nothing can be restarted beside it.
-  if (is_stalled(limit_.limits, seen_.age - kDeathTakes, state_.trainer_progress_at)) {
+  if (since >= kStackTakes + kDeathTakes) {
     state_.trainer_wanted = false;
     stop(StopReason::stalled, "the trainer made no progress and cannot be killed");
   }
@@ -99,7 +108,7 @@ std::string Decision::crash_text() const {
 }
 
 void Decision::save() {
-  const Age late = seen_.age - state_.entered_at - save_takes(state_.progress);
+  const Age late = seen_.age - save_until(state_);
   if (seen_.trainer.kind != TrainerView::Kind::running) {
     state_.trainer_wanted = false;
     if (state_.finished) {  // it was done just when it was asked to stop

@@ -41,6 +41,7 @@ void Decision::add_upload(const std::string& label, const std::string& folder, s
   upload.folder = folder;
   upload.step = step;
   upload.attempts = 1;
+  upload.sent_at = seen_.age;
   state_.uploads.push_back(upload);
   act(sending(upload));
 }
@@ -63,6 +64,10 @@ void Decision::take_in_result(Upload& upload, const UploadResult& result) {
     upload.commit = result.commit;
     upload.files_sha256 = result.files_sha256;
     upload.message.clear();
+    upload.flag = result.flag;
+    state_.upload_takes = std::max(state_.upload_takes, seen_.age - upload.sent_at);
+    if (!upload.flag.empty()) warn(upload.label + ": " + upload.flag);
+    if (upload.sink > 0) warn(upload.label + " is at sink " + std::to_string(upload.sink));
     if (upload.folder.starts_with("checkpoints/")) {
       act({.kind = ActionKind::release_checkpoint, .folder = upload.folder});
     }
@@ -74,20 +79,22 @@ void Decision::take_in_result(Upload& upload, const UploadResult& result) {
   const bool corrupt_again =
       result.error->kind == ErrorKind::corrupt && upload.attempts >= kCorruptTries;
   if (is_permanent(result.error->kind) || corrupt_again) {
-    if (upload.sink + 1 >= policy_.sinks) {
-      upload.state = Upload::State::failed;
-      return;
-    }
-    warn(upload.label + " goes to the next sink: " + upload.message);
-    ++upload.sink;
-    upload.attempts = 0;
-    upload.retry_at = seen_.age;
-    upload.state = Upload::State::waiting;
+    if (upload.sink + 1 < policy_.sinks) return send_to_next_sink(upload);
+    upload.state = Upload::State::failed;
     return;
   }
   upload.state = Upload::State::waiting;
   const int doublings = std::min(upload.attempts - 1, 6);
   upload.retry_at = seen_.age + std::min<Age>(kUploadRetry, Age(1s) * (1 << doublings));
+}
+
+void Decision::send_to_next_sink(Upload& upload) {
+  warn(upload.label + " goes to the next sink: " +
+       (upload.message.empty() ? "no answer in time" : upload.message));
+  ++upload.sink;
+  upload.attempts = 0;
+  upload.retry_at = seen_.age;
+  upload.state = Upload::State::waiting;
 }
 
 void Decision::retry_uploads() {
@@ -101,10 +108,13 @@ void Decision::retry_uploads() {
 
 // The stage: what is waiting, then the last of the work, then the logs.
 void Decision::upload() {
-  const Age waited = seen_.age - state_.entered_at;
-  const bool out_of_time = waited >= Age(limit_.limits.upload_timeout);
   if (!policy_.has_hub) return conclude();
+  const Age waited = seen_.age - state_.entered_at;
+  const Deadline deadline = first_deadline(limit_);
+  bool out_of_time = waited >= Age(limit_.limits.upload_timeout) ||
+                     seen_.age >= deadline.rescue_at || seen_.age >= state_.reclaimed_at;
   if (!state_.final_queued) queue_final(waited);
+  if (out_of_time && uploads_pending() && begin_rescue(deadline)) out_of_time = false;
   if (!out_of_time && (!state_.final_queued || uploads_pending())) return;
   if (out_of_time) give_up_uploads();
   if (!state_.logs_sent && !out_of_time) {
@@ -116,13 +126,30 @@ void Decision::upload() {
   if (logs_over || out_of_time) conclude();
 }
 
+// Whether there is time left all the same: the reserve did not get the work uploaded, so the rescue
+// budget is spent on it, elsewhere if there is another sink.
+bool Decision::begin_rescue(const Deadline& deadline) {
+  if (seen_.age >= state_.reclaimed_at) return false;
+  if (state_.rescue_until) return seen_.age < *state_.rescue_until;
+  // Where the user's own patience has ended and not the reserve, the same sink gets no more of it.
+  if (policy_.sinks < 2 && seen_.age < deadline.rescue_at) return false;
+  state_.rescue_until = std::min(seen_.age + rescue_time(limit_), deadline.destroy_at);
+  for (Upload& upload : state_.uploads) {
+    const bool pending =
+        upload.state == Upload::State::sending || upload.state == Upload::State::waiting;
+    if (pending && upload.sink + 1 < policy_.sinks) send_to_next_sink(upload);
+  }
+  return true;
+}
+
 // The adapter goes to main after all checkpoints, unless those take half of the time there is. What
 // a stopped run has goes up at once.
 void Decision::queue_final(Age waited) {
   const Age until_destroyed = first_deadline(limit_).destroy_at - state_.entered_at;
   const Age patience = std::min(Age(limit_.limits.upload_timeout), until_destroyed) / 2;
   const bool finished = state_.reason == StopReason::finished;
-  if (finished && uploads_pending() && waited < patience) return;
+  const bool hurry = state_.reclaimed_at < kNever || waited >= patience;
+  if (finished && uploads_pending() && !hurry) return;
   state_.final_queued = true;
   if (finished) return add_upload("main", "adapter", state_.progress.step);
   if (!seen_.newest_checkpoint) return;

@@ -17,6 +17,9 @@ constexpr std::array kWords = {
     std::pair{std::string_view("unsupported"), ExitCode::usage},
     std::pair{std::string_view("usage"), ExitCode::usage},
     std::pair{std::string_view("not_found"), ExitCode::not_found},
+    std::pair{std::string_view("unauthorized"), ExitCode::unauthorized},
+    std::pair{std::string_view("unreachable"), ExitCode::unreachable},
+    std::pair{std::string_view("guard"), ExitCode::guard},
 };
 
 ExitCode failure_code(const AgentState& state, const std::optional<Error>& fetch_error) {
@@ -42,6 +45,11 @@ bool is_permanent(ErrorKind kind) {
   }
 }
 
+bool is_final(const Error& error) {
+  return is_permanent(error.kind) || error.kind == ErrorKind::no_space ||
+         error.kind == ErrorKind::guard;
+}
+
 bool is_hopeless(std::string_view failure_kind) {
   constexpr std::array kHopeless = {
       std::string_view("bad_data"),    std::string_view("corrupt"),
@@ -53,10 +61,15 @@ bool is_hopeless(std::string_view failure_kind) {
   return std::find(kHopeless.begin(), kHopeless.end(), failure_kind) != kHopeless.end();
 }
 
-ExitCode ending_code(const AgentState& state, const std::optional<Error>& fetch_error) {
-  const bool lost =
-      std::any_of(state.uploads.begin(), state.uploads.end(),
-                  [](const Upload& upload) { return upload.state != Upload::State::safe; });
+ExitCode ending_code(const AgentPolicy& policy, const AgentState& state,
+                     const std::optional<Error>& fetch_error) {
+  // Destroyed at once, say, before the adapter was even on its way.
+  const bool never_sent =
+      state.reason == StopReason::finished && policy.has_hub && !state.final_queued;
+  const bool lost = never_sent || std::any_of(state.uploads.begin(), state.uploads.end(),
+                                              [](const Upload& upload) {
+                                                return upload.state != Upload::State::safe;
+                                              });
   switch (state.reason) {
     case StopReason::none:
       return ExitCode::internal;
@@ -68,6 +81,8 @@ ExitCode ending_code(const AgentState& state, const std::optional<Error>& fetch_
       return lost ? ExitCode::upload_failed : ExitCode::ttl;
     case StopReason::idle:
       return lost ? ExitCode::upload_failed : ExitCode::idle;
+    case StopReason::reclaimed:
+      return lost ? ExitCode::upload_failed : ExitCode::reclaimed;
     case StopReason::asked:
     case StopReason::terminated:
       return ExitCode::terminated;

@@ -15,7 +15,11 @@ bool is_permanent(ErrorKind kind);
 // Whether a trainer that failed for this reason would fail in the same way again.
 bool is_hopeless(std::string_view failure_kind);
 
+// Whether there is no use in trying a self-test again that failed like this.
+bool is_final(const Error& error);
+
 // By the stop reason, what is safe, and what the trainer said. `fetch_error`: if fetching failed.
-ExitCode ending_code(const AgentState& state, const std::optional<Error>& fetch_error);
+ExitCode ending_code(const AgentPolicy& policy, const AgentState& state,
+                     const std::optional<Error>& fetch_error);
 
 }  // namespace mayfly

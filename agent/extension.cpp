@@ -56,6 +56,9 @@ LimitPolicy limits_now(const AgentPolicy& policy, const AgentState& state) {
     *now.limits.ttl_hours +=
         std::chrono::duration<double, std::ratio<3600>>(state.extra_time).count();
   }
+  // Three times what an upload took, and half of what the plan keeps for everything else.
+  const auto measured = std::chrono::ceil<std::chrono::seconds>(3 * state.upload_takes);
+  now.limits.reserve = std::max(now.limits.reserve, measured + now.limits.reserve / 2);
   return now;
 }
 

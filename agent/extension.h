@@ -23,7 +23,8 @@ struct Extension {
 Extension allowed_extension(const AgentPolicy& policy, const AgentState& state,
                             const Request& request);
 
-// The plan's limits with everything that was granted so far.
+// The plan's limits with everything that was granted so far, and the reserve that the uploads seen
+// so far call for.
 LimitPolicy limits_now(const AgentPolicy& policy, const AgentState& state);
 
 }  // namespace mayfly

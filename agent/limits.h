@@ -25,15 +25,18 @@ enum class StopReason {
   ttl,
   idle,
   stalled,
+  reclaimed,   // the provider takes the machine away
   asked,       // launch down
   terminated,  // SIGTERM
 };
 std::string_view stop_reason_name(StopReason reason);
 
-// When one limit wants what. Between the two the work is saved and uploaded.
+// When one limit wants what. Between the first two the work is saved and uploaded; what is not safe
+// by the second may spend the rescue budget: another sink, the adapter before all else.
 struct Deadline {
   StopReason reason = StopReason::none;
   Age stop_at = kNever;     // end training in good order
+  Age rescue_at = kNever;   // the reserve is gone
   Age destroy_at = kNever;  // destroy, whatever is unsaved
 };
 
@@ -44,8 +47,12 @@ struct LimitPolicy {
   std::chrono::seconds destroying_takes{};  // from the call until billing ends
 };
 
-// The reserve is taken inside the limit, and is at most half of what the limit buys, so that a
-// small limit still leaves time to train.
+// How long the rescue budget (core/run/rescue_budget.h) lasts; 15 minutes where the machine is
+// free.
+Age rescue_time(const LimitPolicy& policy);
+
+// Reserve and rescue budget are taken inside the limit, and are together at most half of what the
+// limit buys, so that a small limit still leaves time to train.
 Deadline spend_deadline(const LimitPolicy& policy);
 Deadline ttl_deadline(const LimitPolicy& policy);
 // Of the two, the one whose orderly stop comes first; and the earlier of the two destroy times.

@@ -9,6 +9,7 @@
 #include "agent/newest_checkpoint.h"
 #include "agent/report.h"
 #include "agent/run_logs.h"
+#include "agent/self_test.h"
 #include "agent/state_json.h"
 #include "agent/upload_folder.h"
 #include "core/atomic_file.h"
@@ -25,6 +26,7 @@ namespace {
 
 constexpr auto kReportEvery = 2s;
 constexpr auto kLookAtLayersEvery = 20s;
+constexpr const char* kHubTest = "self-test";  // the label of a task without files
 // Keys are sorted, so this tells a memory from a decision in the reserve.
 constexpr std::string_view kMemoryBegins = "{\"age_ms\":";
 
@@ -71,6 +73,7 @@ Machine::Machine(MachineParts parts)
   age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
                parts_.clock);
   if (!memory) {
+    remembered_.entered_at = age_->age();
     remembered_.progress_at = age_->age();
     remembered_.trainer_progress_at = age_->age();
     remembered_.status_sent_at = age_->age();
@@ -97,10 +100,8 @@ Observation Machine::observe() {
   seen.agent_started = std::exchange(first_look_, false);
   if (Result<std::vector<Event>> events = events_.read_new()) seen.events = *std::move(events);
   seen.fetch = fetcher_.view();
-  if (uploads_) seen.uploads = uploads_->take_results();
-  for (UploadResult& result : std::exchange(local_results_, {})) {
-    seen.uploads.push_back(std::move(result));
-  }
+  take_upload_results(seen);
+  seen.self_tests = self_tests_;
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
   if (seen.trainer.kind != TrainerView::Kind::running) {
@@ -126,6 +127,8 @@ Status Machine::save(const AgentState& state) {
 
 void Machine::act(const Action& action, const AgentState& state) {
   switch (action.kind) {
+    case ActionKind::start_self_tests:
+      return start_self_tests();
     case ActionKind::start_fetch:
       return fetcher_.start();
     case ActionKind::start_trainer:
@@ -162,6 +165,31 @@ void Machine::act(const Action& action, const AgentState& state) {
       return;
     }
   }
+}
+
+void Machine::take_upload_results(Observation& seen) {
+  if (uploads_) seen.uploads = uploads_->take_results();
+  for (UploadResult& result : std::exchange(local_results_, {})) {
+    seen.uploads.push_back(std::move(result));
+  }
+  std::erase_if(seen.uploads, [&](const UploadResult& result) {
+    if (result.label != kHubTest) return false;
+    self_tests_.results.push_back({"hub", result.error});
+    self_tests_.kind = SelfTestView::Kind::done;
+    return true;
+  });
+}
+
+// The hub is asked by the uploads' thread, which makes the repository if need be.
+void Machine::start_self_tests() {
+  self_tests_ = {SelfTestView::Kind::running,
+                 {test_destroy_right(parts_.provider, parts_.instance, parts_.plan.run_id),
+                  test_disk(run_.root), test_fuse()}};
+  if (!uploads_) {
+    self_tests_.kind = SelfTestView::Kind::done;
+    return;
+  }
+  uploads_->push({.label = kHubTest, .branch = "main", .summary = "", .files = {}});
 }
 
 void Machine::fail_upload(const std::string& label, Error error) {

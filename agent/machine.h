@@ -52,6 +52,8 @@ class Machine final : public World {
   void add_termination();
 
  private:
+  void start_self_tests();
+  void take_upload_results(Observation& seen);
   void send_upload(const Action& action);
   void send_logs(const AgentState& state, bool everything);
   void move_fuse(Age hard_deadline);
@@ -74,6 +76,7 @@ class Machine final : public World {
   bool first_look_ = true;
   int terminations_ = 0;
   std::vector<UploadResult> local_results_;  // of uploads that failed before they were queued
+  SelfTestView self_tests_;
   std::optional<Status> fuse_moved_;
   std::optional<DestroyAnswer> destroy_;
   std::optional<Result<InstanceState>> instance_;

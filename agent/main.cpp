@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "agent/decision_record.h"
+#include "agent/extension.h"
 #include "agent/heartbeat.h"
 #include "agent/install.h"
 #include "agent/local_boot.h"
@@ -147,7 +148,7 @@ AgentState failed_start(AgentState state, const Error& error) {
                                int signals, Heartbeat& heartbeat) {
   while (!state.gone) {
     state = take_turn(policy, state, machine);
-    heartbeat.beat(first_deadline(policy.limit).destroy_at - machine.age());
+    heartbeat.beat(first_deadline(limits_now(policy, state)).destroy_at - machine.age());
     machine.report(state);
     wait_for_turn(signals, machine);
   }

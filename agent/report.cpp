@@ -156,6 +156,7 @@ AgentPolicy make_policy(const RunPlan& plan, std::chrono::seconds destroying_tak
   policy.push_checkpoints = plan.config.hub.push_checkpoints;
   policy.checkpoint_every_epochs = plan.config.hub.checkpoint_every_epochs;
   policy.status_every = plan.config.hub.status_every;
+  policy.keeps_disk = plan.offer.provider == "local";
   return policy;
 }
 

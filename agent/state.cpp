@@ -1,11 +1,15 @@
 #include "agent/state.h"
 
+#include <algorithm>
+
 #include "agent/decision.h"
 
 namespace mayfly {
 
 std::string_view stage_name(Stage stage) {
   switch (stage) {
+    case Stage::arming:
+      return "arming";
     case Stage::fetching:
       return "fetching";
     case Stage::training:
@@ -22,6 +26,12 @@ std::string_view stage_name(Stage stage) {
       return "confirming";
   }
   return "";
+}
+
+Age save_until(const AgentState& state) {
+  const double steps_ms = 2000.0 * state.progress.seconds_per_step.value_or(0.0);
+  const Age in_peace = state.entered_at + kSaveTakes + Age(static_cast<std::int64_t>(steps_ms));
+  return std::min(in_peace, state.reclaimed_at - kReclaimTakes + kReclaimSave);
 }
 
 Step advance(const AgentPolicy& policy, AgentState state, const Observation& seen) {

@@ -1,7 +1,7 @@
 // The agent's brain: what it knows, what it sees, what it does next. Pure, no I/O, no clock.
 //
-//   fetching -> training -> saving -> uploading -> destroying -> confirming
-//                                         `-> kept -'
+//   arming -> fetching -> training -> saving -> uploading -> destroying -> confirming
+//                                                   `-> kept -'
 //
 // The order of trust: the money first (a deadline wins over everything), then the work (nothing is
 // destroyed while something complete is not on the hub and there is time), then speed.
@@ -29,7 +29,7 @@
 
 namespace mayfly {
 
-enum class Stage { fetching, training, saving, uploading, kept, destroying, confirming };
+enum class Stage { arming, fetching, training, saving, uploading, kept, destroying, confirming };
 std::string_view stage_name(Stage stage);
 // Destroying or confirming: nothing else will happen to this instance.
 constexpr bool is_ending(Stage stage) {
@@ -41,6 +41,9 @@ struct AgentPolicy {
   LimitPolicy limit;
   bool has_hub = false;
   int sinks = 1;  // places to upload to, tried in order; the first one is the hub
+  // What is on this machine's disk outlives the instance (provider local): nothing is lost when the
+  // hub cannot be reached, so that is no reason not to begin.
+  bool keeps_disk = false;
   bool push_checkpoints = true;
   std::int64_t checkpoint_every_epochs = 1;
   std::chrono::seconds status_every{900};
@@ -55,10 +58,12 @@ struct Upload {
   State state = State::sending;
   int sink = 0;              // where it goes, or is
   int attempts = 0;          // at this sink
+  Age sent_at{};             // first, anywhere
   Age retry_at{};            // when waiting
   std::string commit;        // when safe
   std::string files_sha256;  // when safe: of its list of files
   std::string message;       // of the last failure
+  std::string flag;          // what is wrong with what was sent: "numbers that are not finite"
   std::optional<WallTime> at;
 };
 
@@ -78,7 +83,7 @@ struct Progress {
 };
 
 struct AgentState {
-  Stage stage = Stage::fetching;
+  Stage stage = Stage::arming;
   Age entered_at{};  // the stage
   StopReason reason = StopReason::none;
   std::string detail;
@@ -89,6 +94,8 @@ struct AgentState {
   std::vector<std::string> extensions;  // the requests that were answered, by file name
   std::string fuse_asked;               // the request for whose sake the fuse is being moved
 
+  bool tests_started = false;  // by this life of the agent
+  Age tests_again_at{};
   bool fetch_started = false;  // by this life of the agent
   std::int64_t fetched_bytes = 0;
 
@@ -97,14 +104,15 @@ struct AgentState {
   Age progress_at{};          // of anything
   Age trainer_progress_at{};  // of the trainer
 
-  bool trainer_wanted = false;   // it was told to start and its end has not been seen
-  bool trainer_seen = false;     // since that start
-  bool trainer_killed = false;   // SIGKILL was sent
-  bool stall_kill = false;       // because of a stall
-  bool kill_when_saved = false;  // a stop whose SIGTERM may not have been sent
-  bool finished = false;         // it said so, with everything done
-  bool stopped_early = false;    // it said so, after being asked to stop
-  std::string failure;           // what it said before it failed
+  bool trainer_wanted = false;        // it was told to start and its end has not been seen
+  bool trainer_seen = false;          // since that start
+  bool trainer_killed = false;        // SIGKILL was sent
+  bool stall_kill = false;            // because of a stall
+  std::optional<Age> stack_asked_at;  // of a trainer that stalled
+  bool kill_when_saved = false;       // a stop whose SIGTERM may not have been sent
+  bool finished = false;              // it said so, with everything done
+  bool stopped_early = false;         // it said so, after being asked to stop
+  std::string failure;                // what it said before it failed
   std::string failure_kind;
   int restarts = 0;
   int restarts_without_progress = 0;
@@ -112,7 +120,10 @@ struct AgentState {
   std::int64_t step_at_crash = -1;
 
   std::vector<Upload> uploads;
-  bool final_queued = false;  // what is to be kept of the run is among the uploads
+  bool final_queued = false;        // what is to be kept of the run is among the uploads
+  Age upload_takes{};               // the longest of a checkpoint so far, until it was safe
+  std::optional<Age> rescue_until;  // the reserve is gone: the rescue budget is being spent
+  Age reclaimed_at = kNever;        // when the provider takes the machine, as far as we count on it
   bool logs_sent = false;
   bool logs_done = false;
   Age status_sent_at{};
@@ -123,10 +134,20 @@ struct AgentState {
   Age next_look_at{};
   std::string destroy_answer;
   std::optional<WallTime> destroy_accepted_at;
+  bool instance_seen = false;         // the provider has listed it at least once
   bool gone = false;                  // the provider's listing says so
   std::vector<std::string> warnings;  // the last few
 };
 
+// One of the tests before anything is spent on training: "destroy", "hub", "disk", "fuse".
+struct SelfTest {
+  std::string name;
+  std::optional<Error> error;
+};
+struct SelfTestView {
+  enum class Kind { idle, running, done } kind = Kind::idle;
+  std::vector<SelfTest> results;  // so far
+};
 struct TrainerView {
   enum class Kind { none, running, exited } kind = Kind::none;
   std::optional<int> code;  // 128 + signal if a signal ended it; unknown for an adopted trainer
@@ -137,11 +158,12 @@ struct FetchView {
   std::optional<Error> error;
 };
 struct UploadResult {
-  std::string label;  // also "logs" and "status"
-  std::string commit;
-  std::string files_sha256;
-  std::optional<Error> error;
+  std::string label;  // also "logs", "status" and "self-test"
+  std::string commit = {};
+  std::string files_sha256 = {};
+  std::optional<Error> error = {};
   int sink = 0;
+  std::string flag = {};  // what is wrong with it, though it is there
 };
 struct DestroyAnswer {
   bool accepted = false;
@@ -157,11 +179,13 @@ struct Observation {
   Age age{};
   bool agent_started = false;  // the first look of this life of the agent
   std::vector<Event> events;
+  SelfTestView self_tests;
   TrainerView trainer;
   FetchView fetch;
   std::vector<UploadResult> uploads;
   std::vector<Request> requests;
-  int terminations = 0;  // SIGTERMs since the last look
+  int terminations = 0;         // SIGTERMs since the last look
+  bool reclaim_notice = false;  // the provider has said that it takes the machine away
   std::optional<NewestCheckpoint> newest_checkpoint;
   std::optional<Status> fuse_moved;  // what became of move_fuse
   std::optional<DestroyAnswer> destroy;
@@ -175,19 +199,27 @@ struct Step {
 Step advance(const AgentPolicy& policy, AgentState state, const Observation& seen);
 
 // Waits. All others come from the plan.
-constexpr Age kSaveTakes = std::chrono::seconds(60);   // the writing of a checkpoint
-constexpr Age kDeathTakes = std::chrono::seconds(10);  // SIGKILL to going on without its death
+constexpr Age kSaveTakes = std::chrono::seconds(60);    // the writing of a checkpoint
+constexpr Age kDeathTakes = std::chrono::seconds(10);   // SIGKILL to going on without its death
+constexpr Age kArmingTakes = std::chrono::minutes(10);  // all self-tests, tried again and again
+constexpr Age kHubTakes = std::chrono::seconds(5);      // to answer, where we can do without it
+constexpr Age kTestAgain = std::chrono::seconds(10);
+constexpr Age kStackTakes = std::chrono::seconds(30);  // the trainer's printing of its stack
+// Of the two minutes that AWS gives, the shortest notice of all providers that give one
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html).
+constexpr Age kReclaimTakes = std::chrono::seconds(100);
+constexpr Age kReclaimSave = std::chrono::seconds(25);
 constexpr Age kLogsTake = std::chrono::seconds(120);
 constexpr Age kConfirmTakes = std::chrono::minutes(15);  // then the destroy call is repeated
 constexpr Age kDestroyRetry = std::chrono::seconds(30);  // longest wait between two destroy calls
+// A young instance may not be listed yet; later, what is not listed is not there.
+constexpr Age kListedWithin = std::chrono::minutes(5);
 constexpr Age kLookEvery = std::chrono::seconds(2);
 constexpr Age kUploadRetry = std::chrono::seconds(60);  // longest wait between two tries
 
-// SIGTERM to SIGKILL: a trainer answers between two steps, so two of its steps fit beside the
-// writing. The hard deadline wins over it all the same.
-inline Age save_takes(const Progress& progress) {
-  const double steps_ms = 2000.0 * progress.seconds_per_step.value_or(0.0);
-  return kSaveTakes + Age(static_cast<std::int64_t>(steps_ms));
-}
+// Saving ends here, with SIGKILL: a trainer answers between two steps, so two of its steps fit
+// beside the writing; less when the provider takes the machine. The hard deadline wins over it all
+// the same.
+Age save_until(const AgentState& state);
 
 }  // namespace mayfly

@@ -30,6 +30,8 @@ void fields(auto& upload, auto&& field) requires Is<decltype(upload), Upload> {
   field("step", upload.step);
   field("state", upload.state);
   field("sink", upload.sink);
+  field("sent_at", upload.sent_at);
+  field("flag", upload.flag);
   field("attempts", upload.attempts);
   field("retry_at", upload.retry_at);
   field("commit", upload.commit);
@@ -48,6 +50,8 @@ void fields(auto& state, auto&& field) requires Is<decltype(state), AgentState> 
   field("extra_time", state.extra_time);
   field("extensions", state.extensions);
   field("fuse_asked", state.fuse_asked);
+  field("tests_started", state.tests_started);
+  field("tests_again_at", state.tests_again_at);
   field("fetch_started", state.fetch_started);
   field("fetched_bytes", state.fetched_bytes);
   field("next_seq", state.next_seq);
@@ -58,6 +62,7 @@ void fields(auto& state, auto&& field) requires Is<decltype(state), AgentState> 
   field("trainer_seen", state.trainer_seen);
   field("trainer_killed", state.trainer_killed);
   field("stall_kill", state.stall_kill);
+  field("stack_asked_at", state.stack_asked_at);
   field("kill_when_saved", state.kill_when_saved);
   field("finished", state.finished);
   field("stopped_early", state.stopped_early);
@@ -69,6 +74,9 @@ void fields(auto& state, auto&& field) requires Is<decltype(state), AgentState> 
   field("step_at_crash", state.step_at_crash);
   field("uploads", state.uploads);
   field("final_queued", state.final_queued);
+  field("upload_takes", state.upload_takes);
+  field("rescue_until", state.rescue_until);
+  field("reclaimed_at", state.reclaimed_at);
   field("logs_sent", state.logs_sent);
   field("logs_done", state.logs_done);
   field("status_sent_at", state.status_sent_at);
@@ -78,6 +86,7 @@ void fields(auto& state, auto&& field) requires Is<decltype(state), AgentState> 
   field("next_look_at", state.next_look_at);
   field("destroy_answer", state.destroy_answer);
   field("destroy_accepted_at", state.destroy_accepted_at);
+  field("instance_seen", state.instance_seen);
   field("gone", state.gone);
   field("warnings", state.warnings);
 }
@@ -88,6 +97,7 @@ void fields(auto& limits, auto&& field) requires Is<decltype(limits), LimitsConf
   field("idle_minutes", limits.idle_minutes);
   field("stall_minutes", limits.stall_minutes);
   field("reserve", limits.reserve);
+  field("rescue_budget", limits.rescue_budget);
   field("upload_timeout", limits.upload_timeout);
   field("failure_grace_minutes", limits.failure_grace_minutes);
   field("on_complete", limits.on_complete);
@@ -109,6 +119,7 @@ void fields(auto& policy, auto&& field) requires Is<decltype(policy), AgentPolic
   field("limit", policy.limit);
   field("has_hub", policy.has_hub);
   field("sinks", policy.sinks);
+  field("keeps_disk", policy.keeps_disk);
   field("push_checkpoints", policy.push_checkpoints);
   field("checkpoint_every_epochs", policy.checkpoint_every_epochs);
   field("status_every", policy.status_every);

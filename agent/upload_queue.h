@@ -22,9 +22,9 @@ namespace mayfly {
 struct UploadTask {
   std::string label;  // of the result
   std::string branch;
-  std::string summary;  // of the commit
-  std::vector<StoreUpload> files;
-  bool urgent = false;  // before all that waits: the last of the work
+  std::string summary;             // of the commit
+  std::vector<StoreUpload> files;  // none: only asks whether this token may write
+  bool urgent = false;             // before all that waits: the last of the work
 };
 
 class UploadQueue {

@@ -6,6 +6,7 @@
 
 #include "core/config/run_config.h"
 #include "core/run/layer.h"
+#include "core/run/rescue_budget.h"
 #include "launcher/figures.h"
 #include "launcher/make_plan.h"
 #include "launcher/preflight.h"
@@ -92,11 +93,14 @@ std::string machine_line(const PlannedRun& planned) {
          " per instance-hour (as given), billed by " + format_duration(offer.price.billing_step);
 }
 
-std::string limits_line(const LimitsConfig& limits) {
+std::string limits_line(const LimitsConfig& limits, const Price& price) {
   std::string text = "spend " + format_usd(limits.spend_limit) + " · ttl " +
                      (limits.ttl_hours ? minutes(*limits.ttl_hours * 60) : "off") + " · idle " +
                      minutes(limits.idle_minutes) + " · stall " + minutes(limits.stall_minutes);
-  return text + " · " + format_duration(limits.reserve) + " kept for saving and uploading";
+  text += " · " + format_duration(limits.reserve) + " kept for saving and uploading";
+  const Usd rescue = rescue_budget(limits, price);
+  if (rescue.micros > 0) text += ", and " + format_usd(rescue) + " if that is not enough";
+  return text;
 }
 
 std::string end_line(const LimitsConfig& limits) {
@@ -145,7 +149,7 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
     cost += ", free";
   }
   line("estimate", styled(terminal, Style::bold, cost) + " (" + plan.estimate.basis + ")");
-  line("limits", limits_line(config.limits));
+  line("limits", limits_line(config.limits, plan.offer.price));
   line("end", end_line(config.limits));
   line("layers", layers_text(planned_layers(plan.offer.provider, fuse_of(plan))) +
                      "; the fuse ends it " + format_duration(fuse_of(plan)) +

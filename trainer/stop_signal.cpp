@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <execinfo.h>
 #include <unistd.h>
 
 #include "core/exit_code.h"
@@ -26,6 +27,13 @@ void on_checkpoint(int) {
   checkpoint_requests = 1;
 }
 
+void on_quit(int) {
+  constexpr char kTitle[] = "stack of the main thread:\n";
+  (void)!::write(STDERR_FILENO, kTitle, sizeof kTitle - 1);
+  void* frames[64];
+  ::backtrace_symbols_fd(frames, ::backtrace(frames, 64), STDERR_FILENO);
+}
+
 void install(int signal, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
@@ -40,6 +48,9 @@ void install_stop_signals() {
   install(SIGTERM, on_stop);
   install(SIGINT, on_stop);
   install(SIGUSR1, on_checkpoint);
+  void* frame = nullptr;
+  (void)::backtrace(&frame, 1);  // the first call loads a library, which a handler must not
+  install(SIGQUIT, on_quit);
   install(SIGXFSZ, SIG_IGN);
 }
 

@@ -22,6 +22,7 @@ struct LimitsConfig {
   double idle_minutes = 30.0;
   double stall_minutes = 10.0;
   std::chrono::seconds reserve{300};
+  std::optional<Usd> rescue_budget;
   std::chrono::seconds upload_timeout{1200};
   double failure_grace_minutes = 0.0;
   AtEnd on_complete = AtEnd::destroy;
@@ -52,6 +53,11 @@ struct LimitsConfig {
                    .at_least = 0.0});
     field("reserve", &Self::reserve,
           FieldDoc{.doc = "Stop training this long before a limit, to save and upload.",
+                   .at_least = 0});
+    field("rescue_budget", &Self::rescue_budget,
+          FieldDoc{.doc = "Spend up to this of the limit on an adapter that the reserve did not get "
+                          "uploaded; by default the least of $5, 5 % of the limit and 15 minutes.",
+                   .unit = "USD",
                    .at_least = 0});
     field("upload_timeout", &Self::upload_timeout,
           FieldDoc{.doc = "Longest wait for the final upload before the instance goes anyway.",

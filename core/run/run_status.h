@@ -44,7 +44,7 @@ struct RunStatus {
   WallTime updated_at;
 
   std::string phase;  // "sft"
-  // fetching, training, saving, uploading, destroying, confirming, kept, ended
+  // arming, fetching, training, saving, uploading, destroying, confirming, kept, ended
   std::string state;
   std::string stage;   // of the trainer: load, encode, steps, evaluate, export
   std::string reason;  // why it stops or stopped: finished, spend_limit, ttl, ...; "" while it runs

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/run/rescue_budget.h"
+
 namespace mayfly {
 namespace {
 
@@ -20,7 +22,9 @@ LimitPolicy policy_of(Usd per_hour, Usd limit) {
 TEST(LimitsTest, TheReserveIsTakenInsideTheSpendLimit) {
   const Deadline deadline = spend_deadline(policy_of(dollars(3), dollars(150)));
   EXPECT_EQ(deadline.destroy_at, 50h - 8min);
-  EXPECT_EQ(deadline.stop_at, 50h - 8min - 5min);
+  EXPECT_EQ(deadline.rescue_at,
+            50h - 8min - 15min);  // 15 minutes cost $0.75: the least of the three
+  EXPECT_EQ(deadline.stop_at, 50h - 8min - 15min - 5min);
 }
 
 TEST(LimitsTest, ASmallLimitStillLeavesHalfOfItForTraining) {
@@ -29,6 +33,29 @@ TEST(LimitsTest, ASmallLimitStillLeavesHalfOfItForTraining) {
   const Deadline deadline = spend_deadline(policy);
   EXPECT_EQ(deadline.destroy_at, 24s);
   EXPECT_EQ(deadline.stop_at, 12s);
+  EXPECT_GT(deadline.rescue_at, 23s);  // both shrink alike: 1.5 s of 301.5 are of the rescue
+  EXPECT_LT(deadline.rescue_at, 24s);
+}
+
+// The examples of eight B200 and one A100 with a limit of $150.
+TEST(LimitsTest, TheRescueBudgetIsTheLeastOfThree) {
+  LimitsConfig limits;
+  limits.spend_limit = dollars(150);
+  EXPECT_EQ(rescue_budget(limits, {cents(3360), 1s}), dollars(5));
+  EXPECT_EQ(rescue_budget(limits, {dollars(3), 1s}), cents(75));
+  limits.spend_limit = dollars(10);
+  EXPECT_EQ(rescue_budget(limits, {cents(3360), 1s}), cents(50));
+  limits.rescue_budget = Usd{};
+  EXPECT_EQ(rescue_budget(limits, {cents(3360), 1s}), Usd{});
+}
+
+TEST(LimitsTest, TheDollarsAtEachDeadlineAreThoseOfTheDesign) {
+  LimitPolicy policy = policy_of(cents(3360), dollars(150));
+  policy.limits.reserve = 600s;
+  const Deadline deadline = spend_deadline(policy);
+  const SpendMeter meter(policy.price, WallTime{});
+  EXPECT_EQ(format_usd(meter.spent(WallTime{} + deadline.destroy_at)), "$145.52");
+  EXPECT_EQ(format_usd(meter.spent(WallTime{} + deadline.stop_at)), "$134.92");
 }
 
 TEST(LimitsTest, ALimitThatBuysLessThanDestroyingFiresAtOnce) {

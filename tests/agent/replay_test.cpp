@@ -34,8 +34,10 @@ class ReplayTest : public ::testing::Test {
     state_ = std::move(step.state);
     const auto trainer = seen_.trainer;
     const auto fetch = seen_.fetch;
+    const auto self_tests = seen_.self_tests;
     const Age age = seen_.age;
     seen_ = {};
+    seen_.self_tests = self_tests;
     seen_.trainer = trainer;
     seen_.fetch = fetch;
     seen_.age = age + 1s;
@@ -47,6 +49,8 @@ class ReplayTest : public ::testing::Test {
   void run() {
     seen_.agent_started = true;
     seen_.instance = Result<InstanceState>(InstanceState::running);
+    turn();
+    seen_.self_tests = {SelfTestView::Kind::done, {{"destroy", {}}, {"hub", {}}}};
     turn();
     seen_.fetch = {FetchView::Kind::done, 77, {}};
     turn();
@@ -93,9 +97,9 @@ TEST_F(ReplayTest, ARunDecidesTheSameAgain) {
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_FALSE(report->difference) << report->difference->recorded << "\n"
                                    << report->difference->now;
-  EXPECT_EQ(report->decisions, 14);
+  EXPECT_EQ(report->decisions, 15);
   EXPECT_EQ(report->lives, 1);
-  EXPECT_EQ(replay_text(*report), "14 decisions of 1 life: all the same\n");
+  EXPECT_EQ(replay_text(*report), "15 decisions of 1 life: all the same\n");
 }
 
 // Every member of the observation and of the state must be in the record: take one decision, change
@@ -109,14 +113,14 @@ TEST_F(ReplayTest, WhatIsRecordedOtherwiseIsFoundAtItsLine) {
     nlohmann::json record = *parse_json(line, "line");
     record.erase("length");
     record.erase("crc32c");
-    if (number == 8) record["seen"]["trainer"] = {{"kind", 1}, {"code", nullptr}};  // still runs
+    if (number == 9) record["seen"]["trainer"] = {{"kind", 1}, {"code", nullptr}};  // still runs
     changed += sealed_line(json_line(record)) + "\n";
   }
   const Result<ReplayReport> report = replay(changed);
   ASSERT_TRUE(report) << report.error().message;
   ASSERT_TRUE(report->difference);
-  EXPECT_EQ(report->difference->line, 8);
-  EXPECT_NE(replay_text(*report).find("line 8 differs"), std::string::npos);
+  EXPECT_EQ(report->difference->line, 9);
+  EXPECT_NE(replay_text(*report).find("line 9 differs"), std::string::npos);
 }
 
 TEST_F(ReplayTest, ADecisionThatWasAnotherIsFound) {
@@ -135,7 +139,7 @@ TEST_F(ReplayTest, ADecisionThatWasAnotherIsFound) {
   const Result<ReplayReport> report = replay(changed);
   ASSERT_TRUE(report);
   ASSERT_TRUE(report->difference);
-  EXPECT_EQ(report->difference->line, 3);
+  EXPECT_EQ(report->difference->line, 4);
 }
 
 TEST_F(ReplayTest, DamagedLinesAreCountedAndLeftOut) {
@@ -145,7 +149,7 @@ TEST_F(ReplayTest, DamagedLinesAreCountedAndLeftOut) {
   const Result<ReplayReport> report = replay(journal_);
   ASSERT_TRUE(report);
   EXPECT_EQ(report->damaged, 1);
-  EXPECT_EQ(report->decisions, 13);
+  EXPECT_EQ(report->decisions, 14);
   EXPECT_FALSE(report->difference);
 }
 

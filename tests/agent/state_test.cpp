@@ -37,15 +37,15 @@ class StateTest : public ::testing::Test {
     const AgentMemory memory{"run", {"boot", {}, seen_.age}, step.state};
     const auto read = memory_from_json(memory_to_json(memory));
     ASSERT_TRUE(read) << read.error().message;
-    const bool fetch_started = step.state.fetch_started;  // of this life alone: not saved
     state_ = read->state;
-    state_.fetch_started = fetch_started;
     actions_.clear();
     for (const Action& action : step.actions) actions_.push_back(action_text(action));
     const TrainerView trainer = seen_.trainer;
     const FetchView fetch = seen_.fetch;
+    const SelfTestView self_tests = seen_.self_tests;
     const Age age = seen_.age;
     seen_ = {};
+    seen_.self_tests = self_tests;
     seen_.trainer = trainer;
     seen_.fetch = fetch;
     seen_.age = age + 1s;
@@ -60,7 +60,13 @@ class StateTest : public ::testing::Test {
     return std::find(actions_.begin(), actions_.end(), action) != actions_.end();
   }
 
+  void pass_self_tests() {
+    turn();
+    EXPECT_TRUE(did("start_self_tests"));
+    seen_.self_tests.kind = SelfTestView::Kind::done;
+  }
   void start_training() {
+    pass_self_tests();
     turn();
     seen_.fetch.kind = FetchView::Kind::done;
     turn();
@@ -89,6 +95,7 @@ class StateTest : public ::testing::Test {
 };
 
 TEST_F(StateTest, ARunThatGoesWellIsPublishedBeforeItIsDestroyed) {
+  pass_self_tests();
   turn();
   EXPECT_TRUE(did("start_fetch"));
   seen_.fetch.kind = FetchView::Kind::done;
@@ -168,7 +175,7 @@ TEST_F(StateTest, EventsReadAgainAfterARestartChangeNothing) {
 
 TEST_F(StateTest, TheSpendLimitSavesWithinItsReserve) {
   start_training();
-  seen_.age = 1h - 1min - 5min - 1s;
+  seen_.age = 1h - 1min - 5min - 3min - 1s;  // destroying, the reserve, the rescue budget
   step_to(3);
   turn();
   EXPECT_EQ(state_.stage, Stage::training);
@@ -285,6 +292,9 @@ TEST_F(StateTest, AListingThatCannotBeReadIsNotTakenForGone) {
   seen_.instance = Result<InstanceState>(Error{ErrorKind::unreachable, "503"});
   turn();
   EXPECT_FALSE(state_.gone);
+  seen_.instance = Result<InstanceState>(InstanceState::terminating);
+  turn();
+  EXPECT_FALSE(state_.gone);
   seen_.instance = Result<InstanceState>(Error{ErrorKind::not_found, "404"});
   turn();
   EXPECT_TRUE(state_.gone);
@@ -345,6 +355,11 @@ TEST_F(StateTest, AStalledTrainerIsKilledRestartedOnceAndThenGivenUp) {
   turn();
   EXPECT_TRUE(actions_.empty());
   turn();
+  EXPECT_EQ(actions_, std::vector{"signal_trainer " + std::to_string(SIGQUIT)});
+  seen_.age = last + 5min + 30s - 1ms;
+  turn();
+  EXPECT_TRUE(actions_.empty());
+  turn();
   EXPECT_TRUE(did("signal_trainer " + std::to_string(SIGKILL)));
   seen_.trainer = {TrainerView::Kind::exited, 137};
   turn();
@@ -353,6 +368,8 @@ TEST_F(StateTest, AStalledTrainerIsKilledRestartedOnceAndThenGivenUp) {
   say(StartedEvent{});
   turn();
   seen_.age += 5min;
+  turn();
+  seen_.age += 30s;
   turn();
   EXPECT_TRUE(did("signal_trainer " + std::to_string(SIGKILL)));
   seen_.trainer = {TrainerView::Kind::exited, 137};
@@ -371,6 +388,7 @@ TEST_F(StateTest, NothingProgressingForTheIdleTimeEndsTheRun) {
 }
 
 TEST_F(StateTest, ATrainerThatWasNeverStartedByTheLastLifeIsNoCrash) {
+  pass_self_tests();
   turn();
   seen_.fetch.kind = FetchView::Kind::done;
   turn();  // decides to start it, and dies before it does
@@ -457,6 +475,7 @@ TEST_F(StateTest, AFailedRunIsKeptForItsGrace) {
 }
 
 TEST_F(StateTest, FetchingThatFailsEndsTheRunWithItsReason) {
+  pass_self_tests();
   turn();
   seen_.fetch.kind = FetchView::Kind::failed;
   seen_.fetch.error = Error{ErrorKind::not_found, "no such model"};
@@ -481,7 +500,7 @@ TEST_F(StateTest, AFreshInstanceThatIsNotListedYetIsNotGone) {
   seen_.agent_started = true;
   seen_.instance = Result<InstanceState>(Error{ErrorKind::not_found, "eventually"});
   turn();
-  EXPECT_EQ(state_.stage, Stage::fetching);
+  EXPECT_EQ(state_.stage, Stage::arming);
   EXPECT_FALSE(state_.gone);
 }
 
