@@ -1,12 +1,13 @@
 #include "agent/machine.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
 
+#include "agent/host_state.h"
 #include "agent/layers_seen.h"
-#include "agent/newest_checkpoint.h"
 #include "agent/report.h"
 #include "agent/run_logs.h"
 #include "agent/self_test.h"
@@ -29,6 +30,7 @@ constexpr auto kLookAtLayersEvery = 20s;
 constexpr const char* kHubTest = "self-test";  // the label of a task without files
 // Keys are sorted, so this tells a memory from a decision in the reserve.
 constexpr std::string_view kMemoryBegins = "{\"age_ms\":";
+constexpr auto kHostPatience = 5s;  // for nvidia-smi, of a run that has failed
 
 std::optional<AgentMemory> parse_memory(const std::string& text, const std::string& run_id) {
   const Result<nlohmann::json> json = parse_json(text, "the agent's state");
@@ -66,6 +68,7 @@ Machine::Machine(MachineParts parts)
       reserve_(run_.agent() / "reserve"),
       journal_(run_.decisions(), reserve_),
       events_(run_.events()),
+      checkpoints_(run_),
       trainer_(parts_.trainer_program, run_, parts_.trainer_unit),
       fetcher_(parts_.plan, run_, parts_.download) {
   const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
@@ -80,7 +83,9 @@ Machine::Machine(MachineParts parts)
   }
   trainer_.adopt();
   look_at_instance();  // it may be on its end already
-  if (parts_.store) uploads_.emplace(*parts_.store);
+  for (Store* const sink : parts_.sinks) {
+    uploads_.push_back(std::make_unique<UploadQueue>(*sink, parts_.clock));
+  }
 }
 
 AgentState Machine::remembered_state() const {
@@ -105,7 +110,7 @@ Observation Machine::observe() {
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
   if (seen.trainer.kind != TrainerView::Kind::running) {
-    seen.newest_checkpoint = newest_checkpoint(run_);
+    seen.newest_checkpoint = checkpoints_.newest();
   }
   seen.fuse_moved = std::exchange(fuse_moved_, std::nullopt);
   seen.destroy = std::exchange(destroy_, std::nullopt);
@@ -168,7 +173,12 @@ void Machine::act(const Action& action, const AgentState& state) {
 }
 
 void Machine::take_upload_results(Observation& seen) {
-  if (uploads_) seen.uploads = uploads_->take_results();
+  for (std::size_t sink = 0; sink < uploads_.size(); ++sink) {
+    for (UploadResult& result : uploads_[sink]->take_results()) {
+      result.sink = static_cast<int>(sink);
+      seen.uploads.push_back(std::move(result));
+    }
+  }
   for (UploadResult& result : std::exchange(local_results_, {})) {
     seen.uploads.push_back(std::move(result));
   }
@@ -185,41 +195,66 @@ void Machine::start_self_tests() {
   self_tests_ = {SelfTestView::Kind::running,
                  {test_destroy_right(parts_.provider, parts_.instance, parts_.plan.run_id),
                   test_disk(run_.root), test_fuse()}};
-  if (!uploads_) {
+  if (uploads_.empty()) {
     self_tests_.kind = SelfTestView::Kind::done;
     return;
   }
-  uploads_->push({.label = kHubTest, .branch = "main", .summary = "", .files = {}});
+  uploads_.front()->push({.label = kHubTest, .branch = "main", .summary = "", .files = {}});
 }
 
-void Machine::fail_upload(const std::string& label, Error error) {
-  local_results_.push_back({label, {}, {}, std::move(error)});
+void Machine::fail_upload(const std::string& label, int sink, Error error) {
+  UploadResult result{label, {}, {}, std::move(error)};
+  result.sink = sink;
+  local_results_.push_back(std::move(result));
+}
+
+// What was written down by a life with more places than there are now goes to the last.
+UploadQueue& Machine::queue_of(int sink) {
+  return *uploads_[std::min(static_cast<std::size_t>(sink), uploads_.size() - 1)];
 }
 
 void Machine::send_upload(const Action& action) {
-  if (!uploads_) return fail_upload(action.label, {ErrorKind::invalid_config, "there is no hub"});
+  const auto fail = [&](Error error) { fail_upload(action.label, action.sink, std::move(error)); };
+  if (uploads_.empty()) return fail({ErrorKind::invalid_config, "there is no hub"});
   Result<std::vector<StoreUpload>> files = freeze_folder(run_, action.folder, action.label);
-  if (!files) return fail_upload(action.label, files.error());
-  uploads_->push({action.label, action.label,
-                  parts_.plan.run_name + ": " + action.label + " from " + action.folder,
-                  *std::move(files), !action.label.starts_with("checkpoint-")});
+  if (!files) return fail(files.error());
+  queue_of(action.sink)
+      .push({.label = action.label,
+             .branch = action.label,
+             .summary = parts_.plan.run_name + ": " + action.label + " from " + action.folder,
+             .files = *std::move(files),
+             .urgent = !action.label.starts_with("checkpoint-")});
 }
 
 void Machine::send_logs(const AgentState& state, bool everything) {
   const std::string label = everything ? "logs" : "status";
-  if (!uploads_) return fail_upload(label, {ErrorKind::invalid_config, "there is no hub"});
+  if (uploads_.empty()) {
+    return fail_upload(label, 0, {ErrorKind::invalid_config, "there is no hub"});
+  }
   report(state);
-  Result<std::vector<StoreUpload>> files = everything ? collect_logs(run_, parts_.plan.run_name)
-                                                      : collect_status(run_, parts_.plan.run_name);
-  if (!files) return fail_upload(label, files.error());
+  Result<std::vector<StoreUpload>> files =
+      everything ? collect_logs(run_, parts_.plan.run_name, parts_.secrets)
+                 : collect_status(run_, parts_.plan.run_name, parts_.secrets);
+  if (!files) return fail_upload(label, 0, files.error());
   const bool failed = state.reason == StopReason::failed || state.reason == StopReason::stalled;
   if (everything && failed) {
-    const Result<StoreUpload> error_log =
-        collect_error_log(run_, format_utc(parts_.clock.now()),
-                          std::string(enum_name(parts_.plan.config.phase)), state.detail);
+    const Result<StoreUpload> error_log = collect_error_log(
+        run_,
+        {.utc = format_utc(parts_.clock.now()),
+         .phase = std::string(enum_name(parts_.plan.config.phase)),
+         .reason = state.detail,
+         .config_hash = plan_hash(parts_.plan),
+         .host = host_state({run_.root, fs::temp_directory_path(), "/dev/shm"}, kHostPatience)},
+        parts_.secrets);
     if (error_log) files->push_back(*error_log);
   }
-  uploads_->push({label, "main", parts_.plan.run_name + ": " + label, *std::move(files), false});
+  // Where the work went, for whoever looks for the one looks for the other beside it.
+  const int sink = state.uploads.empty() ? 0 : state.uploads.back().sink;
+  queue_of(sink).push({.label = label,
+                       .branch = "main",
+                       .summary = parts_.plan.run_name + ": " + label,
+                       .files = *std::move(files),
+                       .rank = everything ? CommitRank::logs : CommitRank::status});
 }
 
 // cloud-init/fuse.sh adds what stands in this file to the deadline it was armed with.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "agent/age.h"
+#include "agent/checkpoint_search.h"
 #include "agent/fetch.h"
 #include "agent/journal.h"
 #include "agent/loop.h"
@@ -27,8 +28,9 @@ struct MachineParts {
   std::string trainer_unit;  // of systemd, which starts that program; "": a child of ours
   DownloadModel download;
   Provider& provider;
-  Store* store;  // null: nothing is uploaded
+  std::vector<Store*> sinks;  // the hub first; empty: nothing is uploaded
   Clock& clock;
+  std::vector<Secret> secrets = {};  // to be taken out of what is uploaded of the logs
 };
 
 class Machine final : public World {
@@ -59,8 +61,9 @@ class Machine final : public World {
   void move_fuse(Age hard_deadline);
   void ask_destroy();
   void look_at_instance();
-  void fail_upload(const std::string& label, Error error);
   void look_at_layers(SteadyTime now);
+  void fail_upload(const std::string& label, int sink, Error error);
+  UploadQueue& queue_of(int sink);
 
   MachineParts parts_;
   RunDirectory run_;
@@ -69,9 +72,11 @@ class Machine final : public World {
   std::optional<AgeMeter> age_;
   AgentState remembered_;
   EventTail events_;
+  CheckpointSearch checkpoints_;
   TrainerProcess trainer_;
   Fetcher fetcher_;
-  std::optional<UploadQueue> uploads_;
+  // One a sink, each with a thread of its own: one that hangs does not hold up the next.
+  std::vector<std::unique_ptr<UploadQueue>> uploads_;
 
   bool first_look_ = true;
   int terminations_ = 0;

@@ -186,10 +186,13 @@ int run_plan(const RunPaths& paths) {
   plan->offer.price = billing.price;
   Result<Publishing> publishing = open_publishing(*plan, paths.secrets);
   AgentPolicy policy = make_policy(*plan, destroying_takes(plan->offer.provider));
-  policy.has_hub = publishing && publishing->store;
+  policy.has_hub = publishing && !publishing->sinks.empty();
+  if (policy.has_hub) policy.sinks = static_cast<int>(publishing->sinks.size());
 
   const Publishing none;
   const Publishing& hub = publishing ? *publishing : none;
+  std::vector<Store*> sinks;
+  for (const auto& sink : hub.sinks) sinks.push_back(sink.get());
   Machine machine({.plan = *plan,
                    .instance = id,
                    .created_at = billing.since,
@@ -198,8 +201,9 @@ int run_plan(const RunPaths& paths) {
                    .trainer_unit = paths.trainer_unit,
                    .download = hub.download,
                    .provider = **provider,
-                   .store = hub.store.get(),
-                   .clock = clock});
+                   .sinks = sinks,
+                   .clock = clock,
+                   .secrets = hub.secrets});
   AgentState state = machine.remembered_state();
   const auto steering = open_steering(run, static_cast<int>(plan->config.agent.http_port), clock);
   if (steering) {

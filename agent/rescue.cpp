@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/newest_checkpoint.h"
+#include "agent/checkpoint_search.h"
 #include "agent/publish.h"
 #include "agent/state_json.h"
 #include "agent/trainer_process.h"
@@ -13,10 +13,10 @@
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/run/checkpoint_folder.h"
 
 namespace mayfly {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 namespace {
@@ -65,12 +65,11 @@ std::optional<Rescued> to_be_rescued(const RunDirectory& run, const std::vector<
     }
     return false;
   };
-  std::error_code code;
-  if (fs::is_directory(run.adapter(), code)) {
+  if (check_manifest(run.adapter())) {
     if (is_safe([](const Upload& upload) { return upload.label == "main"; })) return std::nullopt;
     return Rescued{"main", "adapter"};
   }
-  const std::optional<NewestCheckpoint> newest = newest_checkpoint(run);
+  const std::optional<NewestCheckpoint> newest = CheckpointSearch(run).newest();
   if (!newest) return std::nullopt;
   if (is_safe([&](const Upload& upload) { return upload.step >= newest->step; })) {
     return std::nullopt;
@@ -83,20 +82,31 @@ bool may_pass(ErrorKind kind) {
          kind == ErrorKind::outcome_unknown;
 }
 
-Status upload(const Rescued& what, const RunPlan& plan, Store& store, Clock& clock) {
+Status upload(const Rescued& what, const RunPlan& plan,
+              const std::vector<std::shared_ptr<Store>>& sinks, Clock& clock) {
   const Result<std::vector<StoreUpload>> files =
       freeze_folder(RunDirectory{plan.run_dir}, what.folder, what.label);
   if (!files) return files.error();
-  UploadQueue queue(store);
+  std::vector<std::unique_ptr<UploadQueue>> queues;
+  for (const auto& sink : sinks) queues.push_back(std::make_unique<UploadQueue>(*sink, clock));
   for (;;) {
-    queue.push({what.label, what.label,
-                plan.run_name + ": " + what.label + " from " + what.folder + ", by the rescue",
-                *files, true});
-    std::vector<UploadResult> results;
-    while ((results = queue.take_results()).empty()) clock.sleep_for(kLook);
-    if (!results[0].error) return Unit{};
-    if (!may_pass(results[0].error->kind)) return *results[0].error;
-    log_warn(results[0].error->message + "; again");
+    bool may_work_later = false;
+    std::optional<Error> last;
+    for (const auto& queue : queues) {
+      queue->push({.label = what.label,
+                   .branch = what.label,
+                   .summary = plan.run_name + ": " + what.label + " from " + what.folder +
+                              ", by the rescue",
+                   .files = *files,
+                   .urgent = true});
+      std::vector<UploadResult> results;
+      while ((results = queue->take_results()).empty()) clock.sleep_for(kLook);
+      if (!results[0].error) return Unit{};
+      last = results[0].error;
+      may_work_later = may_work_later || may_pass(last->kind);
+      log_warn(last->message);
+    }
+    if (!may_work_later) return *last;
     clock.sleep_for(kPause);
   }
 }
@@ -109,10 +119,10 @@ Result<std::string> rescue_run(const RunPlan& plan, const std::string& secrets_p
   end_trainer(run, trainer_unit, clock);
   const Result<Publishing> publishing = open_publishing(plan, secrets_path);
   if (!publishing) return publishing.error();
-  if (!publishing->store) return std::string("this run publishes nothing");
+  if (publishing->sinks.empty()) return std::string("this run publishes nothing");
   const std::optional<Rescued> what = to_be_rescued(run, known_uploads(run, plan.run_id));
   if (!what) return std::string("everything complete was on the hub already");
-  if (const Status sent = upload(*what, plan, *publishing->store, clock); !sent) {
+  if (const Status sent = upload(*what, plan, publishing->sinks, clock); !sent) {
     return sent.error();
   }
   return what->folder + " is safe on the branch " + what->label;

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "core/atomic_file.h"
-#include "core/log.h"
+#include "core/scrub.h"
 
 namespace mayfly {
 
@@ -13,76 +13,108 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kMostBytes = 4 << 20;
-constexpr int kErrorLines = 200;
+constexpr std::int64_t kErrorLogBytes = 2 << 20;  // reliability: "last 2 MB and the stack"
+constexpr std::int64_t kAgentBytes = 256 << 10;
+constexpr std::int64_t kStackBytes = 256 << 10;
+constexpr std::int64_t kTrainerBytes = 1 << 20;
 
-std::string last_bytes(const fs::path& path) {
+// The end of a file, from the beginning of a line on: a secret that was cut at its front would not
+// be recognised.
+std::string last_bytes(const fs::path& path, std::int64_t most) {
   std::error_code code;
   const auto size = static_cast<std::int64_t>(fs::file_size(path, code));
   if (code) return {};
-  const std::int64_t wanted = std::min(size, kMostBytes);
+  const std::int64_t wanted = std::min(size, most);
   std::ifstream in(path, std::ios::binary);
   in.seekg(size - wanted);
   std::string bytes(static_cast<std::size_t>(wanted), '\0');
   in.read(bytes.data(), wanted);
   bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  if (wanted < size) {
+    const auto end = bytes.find('\n');
+    bytes.erase(0, end == std::string::npos ? bytes.size() : end + 1);
+  }
   return bytes;
 }
 
-std::string last_lines(const std::string& text, int lines) {
-  auto at = text.size();
-  while (at > 0 && lines-- >= 0) {
-    const auto found = text.rfind('\n', at - 1);
-    if (found == std::string::npos) return text;
-    at = found;
-  }
-  return text.substr(at == 0 ? 0 : at + 1);
-}
-
 Result<StoreUpload> masked_copy(const RunDirectory& run, const std::string& text,
-                                const std::string& name, const std::string& path) {
+                                const std::string& name, const std::string& path,
+                                const std::vector<Secret>& own) {
   const fs::path folder = run.agent() / "upload" / "logs";
   if (const Status made = make_folders(folder); !made) return made.error();
-  if (const Status written = write_file(folder / name, mask_tokens(text)); !written) {
+  if (const Status written = write_file(folder / name, scrub_secrets(text, own)); !written) {
     return written.error();
   }
   return StoreUpload{folder / name, path};
 }
 
 Result<std::vector<StoreUpload>> collect(const RunDirectory& run, const std::string& run_name,
-                                         const std::vector<fs::path>& sources) {
+                                         const std::vector<fs::path>& sources,
+                                         const std::vector<Secret>& own) {
   std::vector<StoreUpload> files;
   for (const fs::path& source : sources) {
-    const std::string text = last_bytes(source);
+    const std::string text = last_bytes(source, kMostBytes);
     if (text.empty()) continue;
     const std::string name = source.filename().string();
-    const Result<StoreUpload> copy = masked_copy(run, text, name, "logs/" + run_name + "/" + name);
+    const Result<StoreUpload> copy =
+        masked_copy(run, text, name, "logs/" + run_name + "/" + name, own);
     if (!copy) return copy.error();
     files.push_back(*copy);
   }
   return files;
 }
 
+std::string section(const std::string& title, const std::string& text) {
+  if (text.empty()) return {};
+  return "\n=== " + title + " ===\n" + text + (text.back() == '\n' ? "" : "\n");
+}
+
+// logs/stack.txt, logs/stack-<time>.txt, ...: newest name last.
+std::string stacks(const RunDirectory& run) {
+  std::vector<fs::path> files;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(run.logs(), code)) {
+    if (entry.path().filename().string().starts_with("stack")) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::string text;
+  for (const fs::path& file : files) text += last_bytes(file, kStackBytes);
+  return text;
+}
+
 }  // namespace
 
-Result<std::vector<StoreUpload>> collect_logs(const RunDirectory& run,
-                                              const std::string& run_name) {
+Result<std::vector<StoreUpload>> collect_logs(const RunDirectory& run, const std::string& run_name,
+                                              const std::vector<Secret>& own) {
   return collect(run, run_name,
                  {run.trainer_log(), run.agent_log(), run.status(), run.events(), run.metrics(),
-                  run.decisions(), run.resolved_config()});
+                  run.decisions(), run.resolved_config()},
+                 own);
 }
 
 Result<std::vector<StoreUpload>> collect_status(const RunDirectory& run,
-                                                const std::string& run_name) {
-  return collect(run, run_name, {run.status()});
+                                                const std::string& run_name,
+                                                const std::vector<Secret>& own) {
+  return collect(run, run_name, {run.status()}, own);
 }
 
-Result<StoreUpload> collect_error_log(const RunDirectory& run, const std::string& utc,
-                                      const std::string& phase, const std::string& reason) {
-  std::string stamp = utc;  // colons are not welcome in file names everywhere
+Result<StoreUpload> collect_error_log(const RunDirectory& run, const Failure& failure,
+                                      const std::vector<Secret>& own) {
+  std::string stamp = failure.utc;  // colons are not welcome in file names everywhere
   std::erase(stamp, ':');
-  const std::string name = "error-" + stamp + "-" + phase + ".log";
-  const std::string text = reason + "\n\n" + last_lines(last_bytes(run.trainer_log()), kErrorLines);
-  return masked_copy(run, text, name, "logs/" + name);
+  const std::string name = "error-" + stamp + "-" + failure.phase + ".log";
+  std::string text = failure.reason + "\n\nat " + failure.utc + "  phase " + failure.phase +
+                     "  plan sha256:" + failure.config_hash + "\n";
+  text += section("stack of the trainer", stacks(run));
+  text += section("host", failure.host);
+  text += section("agent.log", last_bytes(run.agent_log(), kAgentBytes));
+  text += section("train.log", last_bytes(run.trainer_log(), kTrainerBytes));
+  // The trainer's last words stand at the end, so that is what is kept if it is too much.
+  if (static_cast<std::int64_t>(text.size()) > kErrorLogBytes) {
+    text.erase(0, text.size() - static_cast<std::size_t>(kErrorLogBytes));
+    text.erase(0, text.find('\n') + 1);
+  }
+  return masked_copy(run, text, name, "logs/" + name, own);
 }
 
 }  // namespace mayfly

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "core/atomic_file.h"
+#include "core/log.h"
+#include "core/run/checkpoint_folder.h"
 #include "core/sha256.h"
 
 namespace mayfly {
@@ -30,6 +32,11 @@ std::vector<StoreUpload> files_in(const fs::path& folder) {
   return files;
 }
 
+Result<std::vector<ManifestEntry>> whole_manifest(const fs::path& folder) {
+  if (const Status whole = check_manifest(folder); !whole) return whole.error();
+  return read_manifest(folder);
+}
+
 // A hard link where the file system has them, else a copy.
 Status link_or_copy(const fs::path& source, const fs::path& target) {
   if (::link(source.c_str(), target.c_str()) == 0) return Unit{};
@@ -37,8 +44,21 @@ Status link_or_copy(const fs::path& source, const fs::path& target) {
   fs::copy_file(source, target, fs::copy_options::overwrite_existing, code);
   if (!code) return Unit{};
   const bool full = code == std::errc::no_space_on_device;
-  return Error{full ? ErrorKind::no_space : ErrorKind::unreachable,
+  return Error{full ? ErrorKind::no_space : ErrorKind::refused,
                "freezing " + source.string() + ": " + code.message()};
+}
+
+// Makes `frozen` appear with links to the sources.
+Status freeze(const std::vector<StoreUpload>& sources, const fs::path& frozen) {
+  const fs::path fresh = frozen.parent_path() / ("." + frozen.filename().string());
+  std::error_code code;
+  fs::remove_all(fresh, code);
+  if (const Status made = make_folders(fresh); !made) return made;
+  for (const StoreUpload& source : sources) {
+    const Status linked = link_or_copy(source.source, fresh / source.path);
+    if (!linked) return linked;
+  }
+  return publish_folder(fresh, frozen);
 }
 
 }  // namespace
@@ -57,23 +77,25 @@ Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const st
   std::vector<StoreUpload> files = files_in(frozen);
   if (!files.empty()) return files;
 
-  const std::vector<StoreUpload> sources = files_in(run.root / folder);
+  // Neither a folder that is cut short nor a file that the trainer did not write goes up.
+  const Result<std::vector<ManifestEntry>> manifest = whole_manifest(run.root / folder);
+  if (!manifest) return manifest.error();
+  std::vector<StoreUpload> sources;
+  for (const ManifestEntry& entry : *manifest) {
+    if (is_published(entry.name)) sources.push_back({run.root / folder / entry.name, entry.name});
+  }
   if (sources.empty()) {
     return Error{ErrorKind::not_found,
                  "there is nothing to upload in " + (run.root / folder).string()};
   }
-  const fs::path fresh = frozen.parent_path() / ("." + label);
-  std::error_code code;
-  fs::remove_all(fresh, code);
-  if (const Status made = make_folders(fresh); !made) return made.error();
-  for (const StoreUpload& source : sources) {
-    if (const Status linked = link_or_copy(source.source, fresh / source.path); !linked) {
-      return linked.error();
-    }
-  }
-  fs::rename(fresh, frozen, code);
-  if (code) return Error{ErrorKind::unreachable, "freezing " + label + ": " + code.message()};
-  return files_in(frozen);
+  const Status done = freeze(sources, frozen);
+  if (done) return files_in(frozen);
+  // On a disk that takes nothing more the folder itself is sent: the trainer may not delete it
+  // before the agent has let it go.
+  if (done.error().kind == ErrorKind::not_found)
+    return while_doing("freezing " + label, done.error());
+  log_warn("uploading " + folder + " from its place: " + done.error().message);
+  return sources;
 }
 
 void remove_frozen(const RunDirectory& run, const std::string& label) {

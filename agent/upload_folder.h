@@ -20,9 +20,10 @@ namespace mayfly {
 // list.
 bool is_published(const std::string& file_name);
 
-// The frozen files of `folder` (relative to the run directory) for `label`; those of an earlier
-// call if they are there. Errors: not_found (neither is there, or nothing in it is to be
-// published), no_space, refused.
+// The frozen files of `folder` (relative to the run directory) for `label`: those that its manifest
+// names and that are to be published; those of an earlier call if they are there. Errors: not_found
+// (neither is there, or nothing in it is to be published), corrupt (the folder is not whole),
+// no_space, refused.
 Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
                                                const std::string& label);
 void remove_frozen(const RunDirectory& run, const std::string& label);

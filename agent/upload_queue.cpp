@@ -5,9 +5,11 @@
 namespace mayfly {
 
 struct UploadQueue::Shared {
-  explicit Shared(Store& the_store) : store(the_store) {}
+  Shared(Store& the_store, Clock& the_clock) : store(the_store), clock(the_clock) {}
 
-  Store& store;                   // the thread's
+  Store& store;  // the thread's
+  Clock& clock;
+  CommitBudget budget;            // the thread's
   bool repository_ready = false;  // the thread's
 
   std::mutex mutex;  // guards what follows
@@ -29,8 +31,16 @@ Result<UploadResult> UploadQueue::Shared::upload(const UploadTask& task) {
   if (task.branch != "main") {
     if (const Status made = store.ensure_branch(task.branch); !made) return made.error();
   }
+  if (!budget.take(task.rank, clock.steady_now())) {
+    return Error{ErrorKind::rate_limited, "the hub's commits of this hour are used up"};
+  }
   const Result<StoreCommit> commit = store.commit(task.branch, task.summary, task.files);
-  if (!commit) return commit.error();
+  if (!commit) {
+    // Most failures come before the commit; a hub that cannot be reached must not use the budget
+    // up.
+    budget.give_back();
+    return commit.error();
+  }
   // An answer is not proof: only what can be listed at that commit is there.
   if (const Status same = verify_upload(store, commit->commit, task.files); !same) {
     return same.error();
@@ -58,7 +68,8 @@ void UploadQueue::Shared::work() {
   }
 }
 
-UploadQueue::UploadQueue(Store& store) : shared_(std::make_shared<Shared>(store)) {
+UploadQueue::UploadQueue(Store& store, Clock& clock)
+    : shared_(std::make_shared<Shared>(store, clock)) {
   std::thread([shared = shared_] { shared->work(); }).detach();
 }
 

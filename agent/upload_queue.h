@@ -2,7 +2,8 @@
 //
 // A task is safe when the hub's own listing at the returned commit has every file with our size and
 // hash. Whatever fails is a result for the agent to decide about; the queue itself tries nothing
-// again beyond what the Store does.
+// again beyond what the Store does. It keeps the hub's budget of commits (agent/commit_budget.h): a
+// status that does not fit is left out, work that does not fit is a failure that may pass.
 #pragma once
 
 #include <condition_variable>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/commit_budget.h"
 #include "agent/state.h"
 #include "core/store/store.h"
 
@@ -25,12 +27,13 @@ struct UploadTask {
   std::string summary;             // of the commit
   std::vector<StoreUpload> files;  // none: only asks whether this token may write
   bool urgent = false;             // before all that waits: the last of the work
+  CommitRank rank = CommitRank::work;
 };
 
 class UploadQueue {
  public:
-  // `store` is used by the queue's thread alone and outlives it.
-  explicit UploadQueue(Store& store);
+  // `store` is used by the queue's thread alone and outlives it; so does `clock`.
+  UploadQueue(Store& store, Clock& clock);
   // Does not wait for a task that hangs: the thread is left behind, for a process that is to end.
   ~UploadQueue();
   UploadQueue(const UploadQueue&) = delete;

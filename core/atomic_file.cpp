@@ -83,12 +83,19 @@ Result<std::string> read_file(const fs::path& path) {
 }
 
 Status write_file(const fs::path& path, std::string_view bytes, unsigned mode) {
+  return write_file(path, std::span(&bytes, 1), mode);
+}
+
+Status write_file(const fs::path& path, std::span<const std::string_view> pieces, unsigned mode) {
   const fs::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
   {
     const Descriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (file.get() < 0) return system_error("creating " + temporary.string(), errno);
-    Status written = write_all(file.get(), bytes, temporary);
+    Status written = Unit{};
+    for (std::size_t i = 0; i < pieces.size() && written; ++i) {
+      written = write_all(file.get(), pieces[i], temporary);
+    }
     if (written && ::fchmod(file.get(), mode) != 0) {
       written = system_error("setting the mode of " + temporary.string(), errno);
     }
@@ -106,6 +113,20 @@ Status write_file(const fs::path& path, std::string_view bytes, unsigned mode) {
     return system_error("renaming to " + path.string(), code);
   }
   return sync_path(folder_of(path), O_RDONLY | O_DIRECTORY);
+}
+
+Status reserve_space(const fs::path& path, std::int64_t bytes) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (file.get() < 0) return system_error("creating " + path.string(), errno);
+  if (bytes <= 0 || ::fallocate(file.get(), 0, 0, bytes) == 0) return Unit{};
+  int code = errno;
+  if (code == EOPNOTSUPP) {  // then by the file system's word; glibc's own way would write it all
+    std::error_code unknown;
+    const fs::space_info space = fs::space(path, unknown);
+    if (unknown || space.available >= static_cast<std::uintmax_t>(bytes)) return Unit{};
+    code = ENOSPC;
+  }
+  return system_error("reserving " + std::to_string(bytes) + " bytes in " + path.string(), code);
 }
 
 Status append_line(const fs::path& path, std::string_view line) {

@@ -5,7 +5,9 @@
 // (permissions); the previous content is intact after any of them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,15 @@ Result<std::string> read_file(const std::filesystem::path& path);
 // Writes `<path>.tmp.<pid>`, syncs, renames over `path`, syncs the folder. The folder must exist.
 // `mode` as chmod takes it: 0600 for anything secret.
 Status write_file(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);
+
+// The same from pieces, which stand one after the other in the file: for content too large to be
+// put together in memory first.
+Status write_file(const std::filesystem::path& path, std::span<const std::string_view> pieces,
+                  unsigned mode = 0644);
+
+// Makes a file of that size whose blocks are promised by the file system (fallocate); on one that
+// promises nothing, looks at what is free. Errors as write_file.
+Status reserve_space(const std::filesystem::path& path, std::int64_t bytes);
 
 // Appends `line` and a newline by one write call, so that two processes never mix their lines.
 // Not synced: for logs and events, which a crash of the machine may cut short.

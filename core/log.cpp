@@ -1,13 +1,13 @@
 #include "core/log.h"
 
-#include <array>
-#include <cctype>
 #include <memory>
 #include <vector>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include "core/scrub.h"
 
 namespace mayfly {
 
@@ -72,33 +72,7 @@ void log_error(std::string_view text) {
 }
 
 std::string mask_tokens(std::string_view text) {
-  // Prefixes of HuggingFace, OpenAI-like, AWS and GitHub tokens, and of any Authorization header.
-  constexpr std::array<std::string_view, 6> kPrefixes = {"hf_",  "sk-",     "AKIA",
-                                                         "ghp_", "Bearer ", "Basic "};
-  constexpr std::size_t kShortestToken = 12;
-  std::string masked;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    bool hit = false;
-    const bool word_start = at == 0 || std::isalnum(static_cast<unsigned char>(text[at - 1])) == 0;
-    for (const std::string_view prefix : kPrefixes) {
-      if (!word_start || text.substr(at, prefix.size()) != prefix) continue;
-      std::size_t end = at + prefix.size();
-      while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 ||
-                                   text[end] == '_' || text[end] == '-' || text[end] == '.' ||
-                                   text[end] == '/' || text[end] == '+' || text[end] == '=')) {
-        ++end;
-      }
-      if (end - at - prefix.size() < kShortestToken) continue;
-      masked += prefix;
-      masked += "***";
-      at = end;
-      hit = true;
-      break;
-    }
-    if (!hit) masked += text[at++];
-  }
-  return masked;
+  return scrub_secrets(text);
 }
 
 }  // namespace mayfly

@@ -1,10 +1,12 @@
 #include "core/sha256.h"
 
 #include <array>
+#include <charconv>
 #include <fstream>
 #include <vector>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 namespace mayfly {
 
@@ -30,19 +32,48 @@ std::string Digest::finish_hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
   unsigned size = 0;
   EVP_DigestFinal_ex(state_->context, raw.data(), &size);
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += kHex[raw[i] >> 4];
-    hex += kHex[raw[i] & 15];
-  }
-  return hex;
+  return to_hex({reinterpret_cast<const char*>(raw.data()), size});
 }
 
 std::string sha256_hex(std::string_view bytes) {
   Digest digest;
   digest.update(bytes);
   return digest.finish_hex();
+}
+
+std::string sha256_raw(std::string_view bytes) {
+  return from_hex(sha256_hex(bytes));
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> raw{};
+  unsigned size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), raw.data(), &size);
+  return {reinterpret_cast<const char*>(raw.data()), size};
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string hex;
+  for (const char byte : bytes) {
+    const auto value = static_cast<unsigned char>(byte);
+    hex += kHex[value >> 4];
+    hex += kHex[value & 15];
+  }
+  return hex;
+}
+
+std::string from_hex(std::string_view hex) {
+  std::string bytes(hex.size() / 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    unsigned value = 0;
+    const char* const at = hex.data() + 2 * i;
+    const auto [end, fault] = std::from_chars(at, at + 2, value, 16);
+    if (fault != std::errc() || end != at + 2) return "";
+    bytes[i] = static_cast<char>(value);
+  }
+  return bytes;
 }
 
 Result<std::string> sha256_file(const std::filesystem::path& path) {

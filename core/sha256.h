@@ -34,6 +34,13 @@ class Digest {
 };
 
 std::string sha256_hex(std::string_view bytes);
+// 32 raw bytes.
+std::string sha256_raw(std::string_view bytes);
+// HMAC-SHA-256 (RFC 2104): 32 raw bytes.
+std::string hmac_sha256(std::string_view key, std::string_view bytes);
+// Lower-case hex, and back ("" for what is no hex).
+std::string to_hex(std::string_view bytes);
+std::string from_hex(std::string_view hex);
 // Reads the file in blocks of 1 MiB. Errors: not_found, corrupt (read error).
 Result<std::string> sha256_file(const std::filesystem::path& path);
 // The name git gives to a file's content: sha1("blob <size>\0" + bytes).

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 
 #include "core/config/environment.h"
@@ -84,6 +85,11 @@ Status resolve_model(const PlanInputs& inputs, RunConfig& config, PlannedRun& pl
   planned.architecture = std::move(*architecture);
   if (inputs.remote_model) return Unit{};
   return weigh_model(planned.model_folder, planned);
+}
+
+std::string process_variable_text(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 // What else must be there: an adapter to start from, a checkpoint to go on from.
@@ -264,6 +270,10 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
   plan.hub_endpoint = planned.hub.endpoint;
   plan.hub_repo = planned.hub.repo;
   config.hub.token = Secret();
+  Result<FallbackChoice> fallbacks =
+      choose_fallbacks(config, plan.run_name, plan.hub_repo, process_variable_text);
+  if (!fallbacks) return fallbacks.error();
+  planned.fallbacks = std::move(*fallbacks);
   planned.notes = planned.hub.notes;
 
   // Nothing is known of the data before it is read; from here on it can take a second.

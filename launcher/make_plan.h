@@ -18,6 +18,7 @@
 #include "core/run/run_name.h"
 #include "core/text/dataset.h"
 #include "launcher/estimate.h"
+#include "launcher/fallback_choice.h"
 #include "launcher/hub_choice.h"
 #include "launcher/remote_model.h"
 #include "launcher/state_file.h"
@@ -39,6 +40,7 @@ struct PlanInputs {
 struct PlannedRun {
   RunPlan plan;
   HubChoice hub;
+  FallbackChoice fallbacks;
   std::filesystem::path model_folder;  // with at least configuration and tokenizer, here
   Architecture architecture;
   std::int64_t model_bytes = 0;

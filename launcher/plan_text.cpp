@@ -139,6 +139,7 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   if (planned.hub.embedded) hub += " (the local hub)";
   line("hub", hub);
   line("", branches_line(planned));
+  for (const std::string& place : planned.fallbacks.places) line("fallback", place);
   line("files", plan.run_dir);
   const auto time = std::chrono::seconds(std::llround(plan.estimate.seconds));
   std::string cost = "about " + format_duration(time);
@@ -187,6 +188,7 @@ json plan_document(const PlannedRun& planned) {
           {"layers", layers},
           {"embedded_hub", planned.hub.embedded},
           {"branches", planned.branches},
+          {"fallbacks", planned.fallbacks.places},
           {"notes", planned.notes}};
 }
 

@@ -132,6 +132,7 @@ Result<Instance> create(const PlannedRun& planned, const std::string& user_data,
   InstanceSpec spec;
   spec.run_id = plan.run_id;
   spec.user_data = user_data;
+  spec.secrets = planned.fallbacks.secrets;
   spec.secrets["HF_TOKEN"] = token;
   StateJournal journal(desk.state, plan.run_id);
   Result<Instance> instance = launch_once(provider, spec, {offer_of(plan.offer)}, LaunchProgress{},

@@ -18,7 +18,9 @@ const std::map<std::string, FaultKind> kKinds = {{"answer", FaultKind::answer},
                                                  {"slow", FaultKind::slow},
                                                  {"hang", FaultKind::hang},
                                                  {"ignore_range", FaultKind::ignore_range},
-                                                 {"garble", FaultKind::garble}};
+                                                 {"garble", FaultKind::garble},
+                                                 {"reset", FaultKind::reset},
+                                                 {"endless", FaultKind::endless}};
 
 Error wrong(const std::string& why) {
   return Error{ErrorKind::usage, "the list of faults: " + why};

@@ -14,6 +14,8 @@
 //   hang          wait "seconds" before doing it
 //   ignore_range  answer 200 with everything where a part was asked for
 //   garble        flip a bit in the first byte of the body
+//   reset         do it, then reset the connection (RST) without an answer
+//   endless       send the answer's body again and again, without end
 #pragma once
 
 #include <map>
@@ -28,7 +30,18 @@
 
 namespace mayfly::localhub {
 
-enum class FaultKind { answer, drop_before, drop_after, cut, slow, hang, ignore_range, garble };
+enum class FaultKind {
+  answer,
+  drop_before,
+  drop_after,
+  cut,
+  slow,
+  hang,
+  ignore_range,
+  garble,
+  reset,
+  endless
+};
 
 struct Fault {
   std::string method = {};  // "" : any

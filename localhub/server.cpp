@@ -97,6 +97,7 @@ struct Delivery {
   std::int64_t cut_after = -1;
   std::int64_t bytes_per_second = 0;
   bool garble = false;
+  bool endless = false;
 };
 
 Result<std::string> random_key() {
@@ -267,6 +268,15 @@ void Server::Parts::deliver(const HubAnswer& answer, const Delivery& delivery,
                             const httplib::Request& in, httplib::Response& out) {
   out.status = answer.status;
   for (const Header& header : answer.headers) out.set_header(header.name, header.value);
+  if (delivery.endless) {
+    std::string block = answer.body + " ";
+    while (block.size() < kBlockBytes) block += block;
+    out.set_chunked_content_provider(answer.content_type,
+                                     [this, block](std::size_t, httplib::DataSink& sink) {
+                                       return !stopping && sink.write(block.data(), block.size());
+                                     });
+    return;
+  }
   const bool plain = delivery.cut_after < 0 && delivery.bytes_per_second == 0 && !delivery.garble;
   if (answer.file.empty() && plain) {
     out.set_content(answer.body, answer.content_type);
@@ -333,10 +343,12 @@ void Server::Parts::answer(Origin origin, const httplib::Request& in, httplib::R
   if (is(FaultKind::drop_before) || is(FaultKind::drop_after)) {
     shut_down_connections(in.local_port, in.remote_port);
   }
+  if (is(FaultKind::reset)) reset_connections(in.local_port, in.remote_port);
   Delivery delivery;
   if (is(FaultKind::cut)) delivery.cut_after = fault->bytes;
   if (is(FaultKind::slow)) delivery.bytes_per_second = fault->bytes;
   delivery.garble = is(FaultKind::garble);
+  delivery.endless = is(FaultKind::endless);
   if (options.log) {
     const std::string line =
         request_log_line(origin == Origin::hub ? "hub" : "storage", request, answer.status);

@@ -10,6 +10,7 @@ apt_build="ca-certificates g++ cmake ninja-build pkg-config ccache lld unzip pyt
 apt_format="clang-format-14"
 apt_lint="clang-format-14 clang-tidy"
 apt_package="dpkg-dev file"
+apt_test="strace e2fsprogs xfsprogs mount"
 
 check_system() {
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
@@ -210,6 +211,19 @@ setup_oracle_hub0() {
   echo "$made_from" >"$folder/.stamp"
 }
 
+# AWS as the tests know it: moto serves S3 and EC2 on this machine.
+setup_oracle_aws() {
+  local folder=$cache/oracle-aws made_from
+  made_from=$(stamp requirements/oracle-aws.txt)
+  is_made "$folder" "$made_from" && return
+  download aws-download "download moto" requirements/oracle-aws.txt --only-binary :all:
+  rm -rf "$folder"
+  step aws-venv "Python environment for it" python3 -m venv "$folder"
+  step aws "install moto" "$folder/bin/pip" install --no-deps --no-index \
+    --find-links "$cache/wheels" --require-hashes -r requirements/oracle-aws.txt
+  echo "$made_from" >"$folder/.stamp"
+}
+
 # What each command needs, from little to much.
 setup_light_build() {
   packages $apt_build
@@ -233,11 +247,12 @@ setup_package() {
   setup_build
 }
 setup_test() {
-  packages $apt_build $apt_format
+  packages $apt_build $apt_format $apt_test
   setup_build
   setup_model
   lock_cache
   setup_oracle
   setup_oracle_hub0
+  setup_oracle_aws
   unlock_cache
 }

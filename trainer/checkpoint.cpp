@@ -1,15 +1,13 @@
 #include "trainer/checkpoint.h"
 
 #include <algorithm>
-#include <charconv>
-#include <string_view>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
 #include "core/json.h"
-#include "core/sha256.h"
+#include "core/run/checkpoint_folder.h"
 
 namespace mayfly {
 
@@ -18,44 +16,16 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::string_view kPrefix = "checkpoint-";
 constexpr const char* kHiddenAdapter = ".adapter";
-constexpr const char* kManifest = "manifest.json";
 constexpr const char* kResume = "resume.json";
 constexpr const char* kAdapter = "adapter_model.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
-
-std::optional<std::int64_t> step_of(const std::string& name) {
-  if (name.rfind(kPrefix, 0) != 0) return std::nullopt;
-  std::int64_t step = 0;
-  const char* const first = name.data() + kPrefix.size();
-  const char* const last = name.data() + name.size();
-  const auto [end, fault] = std::from_chars(first, last, step);
-  if (fault != std::errc() || end != last || step < 0) return std::nullopt;
-  return step;
-}
 
 Status remove_folder(const fs::path& folder) {
   std::error_code code;
   fs::remove_all(folder, code);
   if (!code) return Unit{};
   return Error{ErrorKind::refused, "removing " + folder.string() + ": " + code.message()};
-}
-
-// Size and SHA-256 of every file in `folder`. Returns the sum of sizes, the manifest's included.
-Result<std::int64_t> write_manifest(const fs::path& folder) {
-  json files = json::object();
-  std::int64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const Result<std::string> digest = sha256_file(entry.path());
-    if (!digest) return digest.error();
-    const auto size = static_cast<std::int64_t>(entry.file_size());
-    files[entry.path().filename().string()] = {{"size", size}, {"sha256", *digest}};
-    bytes += size;
-  }
-  const std::string text = json_text({{"v", 1}, {"files", files}});
-  if (Status written = write_file(folder / kManifest, text); !written) return written.error();
-  return bytes + static_cast<std::int64_t>(text.size());
 }
 
 Result<std::int64_t> fill(const fs::path& folder, const CheckpointContent& content) {
@@ -74,91 +44,78 @@ Result<std::int64_t> fill(const fs::path& folder, const CheckpointContent& conte
   return write_manifest(folder);
 }
 
-Error damaged(const fs::path& folder, const std::string& what) {
-  return Error{ErrorKind::corrupt, "the checkpoint " + folder.string() + " is damaged: " + what};
+std::int64_t folder_bytes(const fs::path& folder) {
+  std::int64_t bytes = 0;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    bytes += static_cast<std::int64_t>(entry.file_size(code));
+  }
+  return bytes;
 }
 
-struct ManifestEntry {
-  std::string name;
-  std::int64_t size = 0;
-  std::string sha256;
-};
-
-Result<std::vector<ManifestEntry>> read_manifest(const fs::path& folder) {
-  const Result<std::string> text = read_file(folder / kManifest);
-  if (!text) return text.error();
-  const Result<json> manifest = parse_json(*text, (folder / kManifest).string());
-  if (!manifest) return manifest.error();
-  std::vector<ManifestEntry> entries;
-  try {
-    for (const auto& [name, entry] : manifest->at("files").items()) {
-      entries.push_back({name, entry.at("size"), entry.at("sha256")});
-    }
-  } catch (const json::exception& error) {
-    return damaged(folder, std::string("its manifest: ") + error.what());
-  }
-  return entries;
+Status check_checkpoint(const fs::path& folder) {
+  return check_manifest(folder, {kResume, kAdapter, kOptimizer});
 }
 
-Status check_manifest(const fs::path& folder) {
-  const Result<std::vector<ManifestEntry>> entries = read_manifest(folder);
-  if (!entries) return entries.error();
-  for (const char* needed : {kResume, kAdapter, kOptimizer}) {
-    const bool named =
-        std::any_of(entries->begin(), entries->end(),
-                    [&](const ManifestEntry& entry) { return entry.name == needed; });
-    if (!named) return damaged(folder, std::string(needed) + " is missing");
-  }
-  for (const ManifestEntry& entry : *entries) {
-    std::error_code code;
-    const auto size = fs::file_size(folder / entry.name, code);
-    if (code) return damaged(folder, entry.name + " is missing");
-    if (static_cast<std::int64_t>(size) != entry.size) {
-      return damaged(folder, entry.name + " has " + std::to_string(size) + " bytes, not " +
-                                 std::to_string(entry.size));
-    }
-    const Result<std::string> digest = sha256_file(folder / entry.name);
-    if (!digest) return digest.error();
-    if (*digest != entry.sha256) return damaged(folder, entry.name + " has another SHA-256");
-  }
-  return Unit{};
+// What is already there under a name that is to be written: the same numbers, or something damaged
+// that has to go. Renamed before it is deleted: what is half deleted must not look complete.
+Status make_room(const RunDirectory& run, const fs::path& target) {
+  std::error_code code;
+  if (!fs::exists(target, code)) return Unit{};
+  const fs::path hidden = run.checkpoints() / (".damaged-" + target.filename().string());
+  if (Status removed = remove_folder(hidden); !removed) return removed;
+  fs::rename(target, hidden, code);
+  if (code) return Error{ErrorKind::refused, "moving " + target.string() + ": " + code.message()};
+  return remove_folder(hidden);
+}
+
+// One try, in a hidden folder of its own. After a failed sync the kernel may have dropped what was
+// to be written and say so once only, so nothing of a failed try is used again (PostgreSQL's
+// "fsyncgate", 2018).
+Result<std::int64_t> try_to_write(const RunDirectory& run, const fs::path& hidden,
+                                  const CheckpointContent& content) {
+  const fs::path target = run.checkpoint(content.state.step);
+  if (Status removed = remove_folder(hidden); !removed) return removed.error();
+  const Result<std::int64_t> bytes = fill(hidden, content);
+  Status done = bytes ? make_room(run, target) : Status(bytes.error());
+  if (done) done = publish_folder(hidden, target);
+  if (done) return bytes;
+  Error error = done.error();
+  const Status removed = remove_folder(hidden);
+  if (!removed) error.message += "; " + removed.error().message;
+  return error;
 }
 
 }  // namespace
 
 Result<std::int64_t> write_checkpoint(const RunDirectory& run, const CheckpointContent& content) {
   const fs::path target = run.checkpoint(content.state.step);
-  const fs::path hidden = run.checkpoints() / ("." + target.filename().string());
-  if (Status removed = remove_folder(hidden); !removed) return removed.error();
-  const Result<std::int64_t> bytes = fill(hidden, content);
-  const auto give_up = [&](Error error) {
-    const Status removed = remove_folder(hidden);
-    if (!removed) error.message += "; " + removed.error().message;
-    return while_doing("writing " + target.filename().string(), std::move(error));
-  };
-  if (!bytes) return give_up(bytes.error());
-  std::error_code code;
-  if (fs::exists(target, code)) {
-    if (Status removed = remove_folder(hidden); !removed) return removed.error();
-    return *bytes;
+  const std::string name = target.filename().string();
+  if (check_checkpoint(target)) return folder_bytes(target);
+  Result<std::int64_t> bytes = try_to_write(run, run.checkpoints() / ("." + name), content);
+  // A write error of the disk may be a bad block: new names get new ones.
+  if (!bytes && bytes.error().kind == ErrorKind::corrupt) {
+    bytes = try_to_write(run, run.checkpoints() / ("." + name + ".again"), content);
   }
-  if (Status published = publish_folder(hidden, target); !published) {
-    return give_up(published.error());
-  }
-  return *bytes;
+  if (!bytes) return while_doing("writing " + name, bytes.error());
+  return bytes;
 }
 
-Status rehearse_checkpoint(const RunDirectory& run, const CheckpointContent& content) {
+Status rehearse_checkpoint(const RunDirectory& run, const CheckpointContent& content,
+                           std::int64_t copies) {
+  constexpr const char* kDoing = "trying to write a checkpoint before training";
   const fs::path hidden = run.checkpoints() / ".checkpoint-rehearsal";
   if (Status removed = remove_folder(hidden); !removed) return removed;
   const Result<std::int64_t> bytes = fill(hidden, content);
+  Status room = bytes ? Status(Unit{}) : Status(bytes.error());
+  if (room) room = reserve_space(hidden / "others", *bytes * std::max<std::int64_t>(0, copies - 1));
   const Status removed = remove_folder(hidden);
-  if (!bytes) return while_doing("trying to write a checkpoint before training", bytes.error());
+  if (!room) return while_doing(kDoing, room.error());
   return removed;
 }
 
 Result<Checkpoint> read_checkpoint(const fs::path& folder) {
-  if (Status checked = check_manifest(folder); !checked) return checked.error();
+  if (Status checked = check_checkpoint(folder); !checked) return checked.error();
   const Result<std::string> text = read_file(folder / kResume);
   if (!text) return text.error();
   const Result<json> resume = parse_json(*text, (folder / kResume).string());
@@ -169,11 +126,8 @@ Result<Checkpoint> read_checkpoint(const fs::path& folder) {
   if (!adapter) return adapter.error();
   Result<SafetensorsFile> optimizer = SafetensorsFile::open(folder / kOptimizer);
   if (!optimizer) return optimizer.error();
-  std::int64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    bytes += static_cast<std::int64_t>(entry.file_size());
-  }
-  return Checkpoint{folder, bytes, std::move(*state), std::move(*adapter), std::move(*optimizer)};
+  return Checkpoint{folder, folder_bytes(folder), std::move(*state), std::move(*adapter),
+                    std::move(*optimizer)};
 }
 
 Status publish_adapter(const RunDirectory& run, const AdapterFiles& files) {
@@ -183,19 +137,11 @@ Status publish_adapter(const RunDirectory& run, const AdapterFiles& files) {
   if (Status written = write_adapter_files(hidden, files); !written) {
     return while_doing("writing the adapter", written.error());
   }
+  if (const auto manifest = write_manifest(hidden); !manifest) {
+    return while_doing("writing the adapter", manifest.error());
+  }
   if (Status removed = remove_folder(run.adapter()); !removed) return removed;
   return publish_folder(hidden, run.adapter());
-}
-
-std::vector<std::int64_t> checkpoint_steps(const RunDirectory& run) {
-  std::vector<std::int64_t> steps;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(run.checkpoints(), code)) {
-    const auto step = step_of(entry.path().filename().string());
-    if (step && entry.is_directory()) steps.push_back(*step);
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
 }
 
 Status remove_leftovers(const RunDirectory& run) {
@@ -215,6 +161,8 @@ Status delete_old_checkpoints(const RunDirectory& run, std::int64_t keep) {
   std::vector<std::int64_t> steps = checkpoint_steps(run);
   const auto kept = static_cast<std::size_t>(std::max<std::int64_t>(keep, 1));
   if (steps.size() <= kept) return Unit{};
+  // Nothing goes while the newest cannot be read back: it may then be the last one that can.
+  if (Status newest = check_checkpoint(run.checkpoint(steps.back())); !newest) return newest;
   steps.resize(steps.size() - kept);
   std::error_code code;
   const bool has_agent = fs::exists(run.agent(), code);

@@ -12,6 +12,7 @@
 
 #include "core/model/safetensors.h"
 #include "core/result.h"
+#include "core/run/checkpoint_folder.h"
 #include "core/run/directory.h"
 #include "trainer/adapter_folder.h"
 #include "trainer/training_state.h"
@@ -26,13 +27,15 @@ struct CheckpointContent {
 };
 
 // Writes checkpoint-<state.step> and returns its size in bytes. One of the same step that is there
-// already is left as it is: it holds the same numbers. Errors as write_file; whatever happens,
+// and whole is left as it is: it holds the same numbers; a damaged one is replaced. After an error
+// of the disk it is written once more, under new names. Errors as write_file; whatever happens,
 // earlier checkpoints are untouched and no folder of that name is incomplete.
 Result<std::int64_t> write_checkpoint(const RunDirectory& run, const CheckpointContent& content);
 
-// Writes as much as write_checkpoint would and removes it again, so that a full disk is found
-// before training. Errors as write_file.
-Status rehearse_checkpoint(const RunDirectory& run, const CheckpointContent& content);
+// Writes as much as write_checkpoint would, reserves the same for `copies` - 1 more, and gives it
+// all back, so that a full disk is found before training. Errors as write_file.
+Status rehearse_checkpoint(const RunDirectory& run, const CheckpointContent& content,
+                           std::int64_t copies = 1);
 
 // An open checkpoint whose files are as its manifest says.
 struct Checkpoint {
@@ -48,13 +51,11 @@ Result<Checkpoint> read_checkpoint(const std::filesystem::path& folder);
 // Writes adapter/ by rename; one that is there is replaced. Errors as write_file.
 Status publish_adapter(const RunDirectory& run, const AdapterFiles& files);
 
-// Steps of the complete checkpoints, ascending.
-std::vector<std::int64_t> checkpoint_steps(const RunDirectory& run);
-
 // Removes what a killed trainer left half-written or half-deleted.
 Status remove_leftovers(const RunDirectory& run);
 
-// Deletes all but the newest `keep` checkpoints, sparing those the agent still needs.
+// Deletes all but the newest `keep` checkpoints, sparing those the agent still needs. Error:
+// corrupt (the newest cannot be read back: then nothing is deleted).
 Status delete_old_checkpoints(const RunDirectory& run, std::int64_t keep);
 
 }  // namespace mayfly

@@ -154,7 +154,13 @@ Status SftRun::announce() {
 Status SftRun::rehearse_checkpoint() {
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
   const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
-  if (Status done = mayfly::rehearse_checkpoint(job_.directory, content(adapter, optimizer));
+  // Side by side stand those that are kept, the one being written, and the adapter at the end.
+  const TrainConfig& train = job_.plan.config.train;
+  const std::int64_t in_all = static_cast<std::int64_t>(std::ceil(train.epochs)) +
+                              (train.save_steps ? state_.total_steps / *train.save_steps : 0);
+  const std::int64_t copies = std::min(in_all, train.save_total_limit + 1) + 1;
+  if (Status done =
+          mayfly::rehearse_checkpoint(job_.directory, content(adapter, optimizer), copies);
       !done) {
     return done;
   }

@@ -45,6 +45,10 @@ constexpr std::array kAliases = {
     Alias{"run_name", "run.name"},
     Alias{"instance.gpu_type", "instance.gpu"},
     Alias{"instance.gpu_count", "instance.num_gpus"},
+    Alias{"storage.s3.bucket", "storage.s3_bucket"},
+    Alias{"storage.s3.prefix", "storage.s3_prefix"},
+    Alias{"storage.s3.region", "storage.s3_region"},
+    Alias{"storage.s3.endpoint", "storage.s3_endpoint"},
 };
 
 std::string from_table(std::string_view path) {

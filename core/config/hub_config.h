@@ -14,6 +14,7 @@ namespace mayfly {
 struct HubConfig {
   std::optional<std::string> repo;
   std::optional<std::string> repo_prefix;
+  std::optional<std::string> fallback_repo;
   bool push_checkpoints = true;
   std::int64_t checkpoint_every_epochs = 1;
   bool private_repo = false;
@@ -28,6 +29,8 @@ struct HubConfig {
           FieldDoc{.doc = "Repository for the adapter, such as me/my-adapter.", .flag = "--repo"});
     field("repo_prefix", &Self::repo_prefix,
           FieldDoc{.doc = "Repository per seed: <prefix>-seed-<N>."});
+    field("fallback_repo", &Self::fallback_repo,
+          FieldDoc{.doc = "Another repository of the same hub, for when the first refuses."});
     field("push_checkpoints", &Self::push_checkpoints,
           FieldDoc{.doc = "Upload checkpoints to branches while training goes on."});
     field("checkpoint_every_epochs", &Self::checkpoint_every_epochs,

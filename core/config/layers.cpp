@@ -32,7 +32,10 @@ KnownKeys make_known_keys() {
   }
   for (const Alias& alias : aliases()) {
     const auto dot = alias.from.find('.');
-    if (dot != std::string_view::npos) known.sections.emplace(alias.from.substr(0, dot));
+    if (dot != std::string_view::npos) {
+      known.sections.emplace(alias.from.substr(0, dot));
+      known.sections.emplace(alias.from.substr(0, alias.from.rfind('.')));  // "storage.s3"
+    }
     if (!alias.from.ends_with("*")) known.all.emplace_back(alias.from);
   }
   return known;

@@ -15,6 +15,7 @@
 #include "core/config/lora_config.h"
 #include "core/config/model_config.h"
 #include "core/config/run_section.h"
+#include "core/config/storage_config.h"
 #include "core/config/train_config.h"
 
 namespace mayfly {
@@ -99,6 +100,7 @@ struct RunConfig {
   LoraConfig lora;
   TrainConfig train;
   HubConfig hub;
+  StorageConfig storage;
   InstanceConfig instance;
   LimitsConfig limits;
   GenerateConfig generate;
@@ -121,6 +123,8 @@ struct RunConfig {
     field("lora", &Self::lora, FieldDoc{.doc = "The adapter."});
     field("train", &Self::train, FieldDoc{.doc = "The training itself."});
     field("hub", &Self::hub, FieldDoc{.doc = "Where results are published."});
+    field("storage", &Self::storage,
+          FieldDoc{.doc = "Other places for the results, for when the hub fails."});
     field("instance", &Self::instance, FieldDoc{.doc = "The machine."});
     field("limits", &Self::limits, FieldDoc{.doc = "What ends a run."});
     field("generate", &Self::generate, FieldDoc{.doc = "Values for names in paths."});

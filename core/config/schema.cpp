@@ -73,13 +73,17 @@ Json object_schema() {
 
 void add_alias(Json& properties, std::string_view from, Json schema, const std::string& target) {
   const auto dot = from.find('.');
+  if (dot == std::string_view::npos) {
+    schema["description"] = "The same as " + target + ".";
+    properties[std::string(from)] = std::move(schema);
+    return;
+  }
   const std::string section(from.substr(0, dot));
   if (!properties.contains(section)) {
     properties[section] = object_schema();
-    properties[section]["description"] = "Keys of another tool's files.";
+    properties[section]["description"] = "Other names of what is elsewhere.";
   }
-  schema["description"] = "The same as " + target + ".";
-  properties[section]["properties"][std::string(from.substr(dot + 1))] = std::move(schema);
+  add_alias(properties[section]["properties"], from.substr(dot + 1), std::move(schema), target);
 }
 
 // The older names, each as a copy of what it stands for; not those of what is not built.

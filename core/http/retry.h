@@ -58,6 +58,10 @@ class Retry {
   // Sleeps before the next attempt, at most until the deadline; false, at once, when that has
   // passed: give up.
   bool wait(std::optional<std::chrono::seconds> asked = std::nullopt);
+  // A short budget beside this one, for tidying up after it is gone.
+  Retry once() const {
+    return Retry(clock_, backoff_, std::chrono::seconds(5));
+  }
   void made_progress() {
     backoff_.reset();
   }

@@ -245,14 +245,13 @@ Status write_safetensors(const fs::path& path, std::vector<StoredTensor> tensors
   header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the data is aligned to 8
 
   const std::uint64_t length = header.size();
-  std::string whole(kPrefixBytes, '\0');
-  std::memcpy(whole.data(), &length, kPrefixBytes);
-  whole.reserve(kPrefixBytes + length + position);
-  whole += header;
+  std::string prefix(kPrefixBytes, '\0');
+  std::memcpy(prefix.data(), &length, kPrefixBytes);
+  std::vector<std::string_view> pieces = {prefix, header};
   for (const StoredTensor& tensor : tensors) {
-    whole.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    pieces.emplace_back(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   }
-  return write_file(path, whole);
+  return write_file(path, pieces);
 }
 
 }  // namespace mayfly

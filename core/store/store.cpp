@@ -1,5 +1,7 @@
 #include "core/store/store.h"
 
+#include <algorithm>
+#include <fstream>
 #include <map>
 
 #include "core/atomic_file.h"
@@ -16,6 +18,13 @@ Result<std::string> difference(const StoreUpload& upload, const StoredFile& stor
   if (code) return Error{ErrorKind::not_found, "cannot read " + upload.source.string()};
   if (stored.size != size) {
     return "it has " + std::to_string(stored.size) + " bytes instead of " + std::to_string(size);
+  }
+  if (stored.part_bytes > 0) {
+    const auto hashes = part_hashes(upload.source, stored.part_bytes);
+    if (!hashes) return hashes.error();
+    std::string all;
+    for (const std::string& hash : *hashes) all += from_hex(hash);
+    return std::string(sha256_hex(all) == stored.sha256 ? "" : "the SHA-256 of its parts differs");
   }
   if (!stored.sha256.empty()) {
     const auto hash = sha256_file(upload.source);
@@ -52,6 +61,26 @@ Status compare_listing(const std::vector<StoredFile>& listed, const std::string&
     }
   }
   return Unit{};
+}
+
+Result<std::vector<std::string>> part_hashes(const std::filesystem::path& file,
+                                             std::int64_t part_bytes) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return Error{ErrorKind::not_found, "cannot open " + file.string()};
+  std::vector<std::string> hashes;
+  std::vector<char> block(1 << 20);
+  while (in.peek() != std::ifstream::traits_type::eof() || hashes.empty()) {
+    Digest digest;
+    for (std::int64_t left = part_bytes; left > 0 && in;) {
+      const auto wanted = std::min<std::int64_t>(left, static_cast<std::int64_t>(block.size()));
+      in.read(block.data(), wanted);
+      digest.update(block.data(), static_cast<std::size_t>(in.gcount()));
+      left -= in.gcount();
+    }
+    hashes.push_back(digest.finish_hex());
+  }
+  if (in.bad()) return Error{ErrorKind::corrupt, "cannot read " + file.string() + " to its end"};
+  return hashes;
 }
 
 }  // namespace mayfly

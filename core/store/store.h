@@ -17,13 +17,16 @@ struct StoreUpload {
   std::string path;
 };
 
-// A file as the store lists it. sha256 of the content where the store knows it (LFS), else
+// A file as the store lists it. sha256 of the content where the store knows it (LFS, S3), else
 // git_blob_id.
 struct StoredFile {
   std::string path;
   std::int64_t size = 0;
   std::string sha256;
   std::string git_blob_id;
+  // Above 0: sha256 is of the hashes (raw, one after the other) of pieces of this size, as S3 keeps
+  // it of what was uploaded in parts.
+  std::int64_t part_bytes = 0;
 };
 
 struct StoreCommit {
@@ -58,5 +61,9 @@ Status verify_upload(Store& store, const std::string& revision,
 // The same against a listing at hand.
 Status compare_listing(const std::vector<StoredFile>& listed, const std::string& revision,
                        const std::vector<StoreUpload>& files);
+
+// SHA-256 in hex of each piece of the file; of an empty file one. Errors: not_found, corrupt.
+Result<std::vector<std::string>> part_hashes(const std::filesystem::path& file,
+                                             std::int64_t part_bytes);
 
 }  // namespace mayfly

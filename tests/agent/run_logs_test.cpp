@@ -1,8 +1,6 @@
 // Logs are read by strangers once they are on a hub, and a hub refuses a commit with a token in it.
 #include "agent/run_logs.h"
 
-#include <algorithm>
-
 #include "core/atomic_file.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -17,7 +15,7 @@ class RunLogsTest : public TemporaryFolder {
 TEST_F(RunLogsTest, MasksTokensAndNamesFilesByRun) {
   put("logs/train.log", "loading with hf_abcdefghijklmnopqrstuvwxyz0123456789\nstep 1\n");
   put("agent/status.json", "{}");
-  const auto files = collect_logs(run_, "my-run");
+  const auto files = collect_logs(run_, "my-run", {});
   ASSERT_TRUE(files);
   ASSERT_EQ(files->size(), 2U);
   EXPECT_EQ((*files)[0].path, "logs/my-run/train.log");
@@ -29,24 +27,62 @@ TEST_F(RunLogsTest, MasksTokensAndNamesFilesByRun) {
   EXPECT_NE(read_file(run_.trainer_log())->find("hf_abcdef"), std::string::npos);
 }
 
-TEST_F(RunLogsTest, AnErrorLogEndsWithTheLastTwoHundredLines) {
+TEST_F(RunLogsTest, TheRunsOwnSecretsAreMaskedWhateverTheyLookLike) {
+  put("logs/train.log", "the pass phrase is correct horse battery\n");
+  const auto files = collect_logs(run_, "my-run", {Secret("correct horse battery")});
+  ASSERT_TRUE(files);
+  EXPECT_EQ(*read_file((*files)[0].source), "the pass phrase is ***\n");
+}
+
+TEST_F(RunLogsTest, AnErrorLogSaysWhatIsKnown) {
   std::string log;
   for (int i = 1; i <= 1000; ++i) log += "line " + std::to_string(i) + "\n";
-  put("logs/train.log", log);
-  const auto file = collect_error_log(run_, "2026-11-22T14:02:11.482Z", "sft", "it broke");
+  put("logs/train.log", log + "key hf_canary0123456789abcdef\n");
+  put("logs/agent.log", "the agent's word\n");
+  put("logs/stack.txt", "#0 step() in train\n");
+  const Failure failure{.utc = "2026-11-22T14:02:11.482Z",
+                        .phase = "sft",
+                        .reason = "it broke",
+                        .config_hash = "c0ffee",
+                        .host = "Canary-host 12 GB\n"};
+  const auto file = collect_error_log(run_, failure, {Secret("Canary-host")});
   ASSERT_TRUE(file);
   EXPECT_EQ(file->path, "logs/error-2026-11-22T140211.482Z-sft.log");
   const std::string text = *read_file(file->source);
-  EXPECT_TRUE(text.starts_with("it broke\n\nline 801\n")) << text.substr(0, 40);
-  EXPECT_TRUE(text.ends_with("line 1000\n"));
+  EXPECT_TRUE(text.starts_with("it broke\n\nat 2026")) << text.substr(0, 40);
+  for (const char* part :
+       {"c0ffee", "#0 step() in train", "the agent's word", "line 1\n", "12 GB"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+  EXPECT_TRUE(text.ends_with("line 1000\nkey hf_***\n"));
+  EXPECT_EQ(text.find("anary"), std::string::npos);
 }
 
+TEST_F(RunLogsTest, AnErrorLogIsAtMostTwoMegabytesAndKeepsTheTrainersLastWords) {
+  const std::string line = std::string(99, 'x') + "\n";
+  std::string log;
+  while (log.size() < 5'000'000) log += line;
+  put("logs/train.log", log + "the end\n");
+  put("logs/agent.log", log);
+  put("logs/stack.txt", log);
+  const Failure failure{"2026-11-22T14:02:11.482Z", "sft", "it broke", "c0ffee", log};
+  const auto file = collect_error_log(run_, failure, {});
+  ASSERT_TRUE(file);
+  const std::string text = *read_file(file->source);
+  EXPECT_LE(text.size(), 2U << 20);
+  EXPECT_GT(text.size(), 1U << 20);
+  EXPECT_TRUE(text.ends_with("the end\n"));
+}
+
+// It begins with a whole line: of a token that is cut in two, the rest would not be recognised.
 TEST_F(RunLogsTest, OfAHugeLogTheEndIsKept) {
-  put("logs/train.log", std::string(9 << 20, 'x') + "the end\n");
-  const auto files = collect_logs(run_, "my-run");
+  const std::string last = std::string((4 << 20) - 60, 'x') + "\nthe end\n";
+  put("logs/train.log", "hf_" + std::string(200, 'c') + "\n" + last);
+  const auto files = collect_logs(run_, "my-run", {});
   ASSERT_EQ(files->size(), 1U);
   const std::string text = *read_file((*files)[0].source);
-  EXPECT_EQ(text.size(), 4U << 20);
+  EXPECT_EQ(text.size(), last.size());
+  EXPECT_EQ(text.find('c'), std::string::npos);
   EXPECT_TRUE(text.ends_with("the end\n"));
 }
 

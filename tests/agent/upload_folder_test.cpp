@@ -3,6 +3,7 @@
 #include "agent/upload_folder.h"
 
 #include "core/atomic_file.h"
+#include "core/run/checkpoint_folder.h"
 #include "core/sha256.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -14,11 +15,14 @@ namespace fs = std::filesystem;
 class UploadFolderTest : public TemporaryFolder {
  protected:
   UploadFolderTest() {
-    for (const char* name : {"adapter_model.safetensors", "adapter_config.json", "README.md",
-                             "tokenizer.json", "tokenizer_config.json", "optimizer.safetensors",
-                             "resume.json", "manifest.json", ".env", "id_rsa.pem"}) {
+    for (const char* name :
+         {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json",
+          "tokenizer_config.json", "optimizer.safetensors", "resume.json", "id_rsa.pem"}) {
       put(std::string("checkpoints/checkpoint-8/") + name, name);
     }
+    EXPECT_TRUE(write_manifest(folder_ / "checkpoints/checkpoint-8"));
+    put("checkpoints/checkpoint-8/.env", "a secret");
+    put("checkpoints/checkpoint-8/tokenizer.backup", "put there later, by somebody");
   }
   RunDirectory run_{folder_};
 };
@@ -53,6 +57,20 @@ TEST_F(UploadFolderTest, OneThatACrashCutShortIsMadeAnew) {
 TEST_F(UploadFolderTest, ACheckpointThatIsNotThereIsSaidSo) {
   EXPECT_EQ(freeze_folder(run_, "checkpoints/checkpoint-9", "x").error().kind,
             ErrorKind::not_found);
+}
+
+// A folder has its name before anybody knows whether the disk kept it.
+TEST_F(UploadFolderTest, ACheckpointThatIsCutShortOrChangedIsNotSent) {
+  const fs::path weights = folder_ / "checkpoints/checkpoint-8/adapter_model.safetensors";
+  const std::string whole = *read_file(weights);
+  for (const std::string& content : {std::string(), whole.substr(1), "A" + whole.substr(1)}) {
+    ASSERT_TRUE(write_file(weights, content));
+    const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+    ASSERT_FALSE(files);
+    EXPECT_EQ(files.error().kind, ErrorKind::corrupt);
+  }
+  ASSERT_TRUE(write_file(weights, whole));
+  EXPECT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
 }
 
 TEST_F(UploadFolderTest, TheListsHashIsThatOfSha256sumsOutput) {

@@ -16,11 +16,10 @@ using namespace std::chrono_literals;
 class UploadQueueTest : public TemporaryFolder {
  protected:
   UploadTask task(const std::string& label) const {
-    return {label,
-            label,
-            "summary",
-            {{put(label + "/a", "bytes of a"), "a"}, {put(label + "/b", "bytes of b"), "b"}},
-            false};
+    return {
+        label,     label,
+        "summary", {{put(label + "/a", "bytes of a"), "a"}, {put(label + "/b", "bytes of b"), "b"}},
+        false,     CommitRank::work};
   }
   // The first `count` results, or those that came within some seconds.
   static std::vector<UploadResult> wait_for(UploadQueue& queue, std::size_t count) {
@@ -32,10 +31,11 @@ class UploadQueueTest : public TemporaryFolder {
     return all;
   }
   FakeStore store_;
+  SystemClock clock_;
 };
 
 TEST_F(UploadQueueTest, UploadsVerifiesAndReports) {
-  UploadQueue queue(store_);
+  UploadQueue queue(store_, clock_);
   queue.push(task("checkpoint-epoch-1"));
   queue.push(task("main"));
   const auto results = wait_for(queue, 2);
@@ -50,7 +50,7 @@ TEST_F(UploadQueueTest, UploadsVerifiesAndReports) {
 
 TEST_F(UploadQueueTest, AnAnswerWithoutTheFilesIsNotSafe) {
   store_.loses_a_file = true;
-  UploadQueue queue(store_);
+  UploadQueue queue(store_, clock_);
   queue.push(task("main"));
   const auto results = wait_for(queue, 1);
   ASSERT_EQ(results.size(), 1U);
@@ -60,7 +60,7 @@ TEST_F(UploadQueueTest, AnAnswerWithoutTheFilesIsNotSafe) {
 
 TEST_F(UploadQueueTest, AFailureIsReportedAndTheNextTaskIsTried) {
   store_.commit_errors = {{ErrorKind::unreachable, "reset by peer"}};
-  UploadQueue queue(store_);
+  UploadQueue queue(store_, clock_);
   queue.push(task("checkpoint-epoch-1"));
   queue.push(task("main"));
   const auto results = wait_for(queue, 2);
@@ -99,7 +99,7 @@ class HangingStore final : public Store {
 
 TEST_F(UploadQueueTest, AHangingHubHoldsUpNobodyAndUrgentTasksGoFirst) {
   HangingStore store;
-  UploadQueue queue(store);
+  UploadQueue queue(store, clock_);
   queue.push(task("checkpoint-epoch-1"));
   for (int i = 0; i < 5000 && store.waiting == 0; ++i) std::this_thread::sleep_for(1ms);
   queue.push(task("checkpoint-epoch-2"));

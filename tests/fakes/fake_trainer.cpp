@@ -16,6 +16,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/run/checkpoint_folder.h"
 #include "core/run/directory.h"
 #include "core/run/event.h"
 #include "core/run/event_tail.h"
@@ -85,7 +86,7 @@ class FakeTrainer {
   void resume() {
     for (const auto& entry : fs::directory_iterator(run_.checkpoints())) {
       const std::string name = entry.path().filename().string();
-      if (name.starts_with(".")) continue;
+      if (name.starts_with(".") || !check_manifest(entry.path())) continue;
       const Result<std::string> text = read_file(entry.path() / "resume.json");
       if (!text) continue;
       const Result<nlohmann::json> saved = parse_json(*text, name);
@@ -113,13 +114,17 @@ class FakeTrainer {
     const fs::path target = run_.root / name;
     const fs::path fresh = target.parent_path() / ("." + target.filename().string());
     fs::remove_all(fresh);
-    if (fs::exists(target)) return Unit{};
+    if (fs::exists(target)) {
+      if (check_manifest(target)) return Unit{};
+      fs::remove_all(target);
+    }
     fs::create_directories(fresh);
     nlohmann::json saved = {{"step", step_}, {"weight", weight_}};
     for (const char* file : {"adapter_model.safetensors", "resume.json"}) {
       if (const Status done = write_file(fresh / file, json_line(saved)); !done) return done;
     }
     if (const Status done = write_file(fresh / "adapter_config.json", "{}"); !done) return done;
+    if (const auto done = write_manifest(fresh); !done) return done.error();
     return publish_folder(fresh, target);
   }
 

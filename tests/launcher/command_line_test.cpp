@@ -113,7 +113,7 @@ TEST(CommandLineTest, ReadsSwitchesInAllTheirForms) {
 TEST(CommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const Words& words :
        {Words{"resume", "x"}, Words{"exec"}, Words{"apply"}, Words{"--gpu", "H100"},
-        Words{"--bucket", "b"}, Words{"--spot"}, Words{"plan", "--all-configs"}}) {
+        Words{"--spot"}, Words{"plan", "--all-configs"}}) {
     const auto line = parse_launch(words);
     ASSERT_FALSE(line) << words[0];
     EXPECT_EQ(line.error().kind, ErrorKind::unsupported) << words[0];

@@ -64,6 +64,20 @@ class CheckpointTest : public TestFolder {
   std::vector<float> values_ = std::vector<float>(1000);
 };
 
+// In a child process, because the limit cannot be taken back.
+int with_file_size_limit(rlim_t bytes, const std::function<bool()>& work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{bytes, bytes};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::_exit(work() ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 TEST_F(CheckpointTest, ComesBackAsItWas) {
   const Result<std::int64_t> bytes = write_checkpoint(run_, content(7));
   ASSERT_TRUE(bytes);
@@ -137,6 +151,42 @@ TEST_F(CheckpointTest, OneThatIsThereAlreadyIsLeftAlone) {
   EXPECT_TRUE(hidden().empty());
 }
 
+// After going on from the one before it: the same step comes by again.
+TEST_F(CheckpointTest, ADamagedOneIsReplacedWhenItsStepComesByAgain) {
+  write(7);
+  ASSERT_TRUE(write_file(run_.checkpoint(7) / "optimizer.safetensors", "half"));
+  ASSERT_FALSE(read_checkpoint(run_.checkpoint(7)));
+  write(7);
+  EXPECT_TRUE(read_checkpoint(run_.checkpoint(7)));
+  EXPECT_TRUE(hidden().empty());
+}
+
+TEST_F(CheckpointTest, NothingGoesWhileTheNewestCannotBeReadBack) {
+  for (const std::int64_t step : {1, 2, 3}) write(step);
+  ASSERT_TRUE(write_file(run_.checkpoint(3) / "resume.json", "half"));
+  const Status refused = delete_old_checkpoints(run_, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::corrupt);
+  EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{1, 2, 3}));
+}
+
+TEST_F(CheckpointTest, RoomIsProvedForAsManyAsWillStandSideBySide) {
+  const std::int64_t bytes = *write_checkpoint(run_, content(1));
+  const auto limit = static_cast<rlim_t>(3 * bytes);
+  const auto rehearse = [&](std::int64_t copies) {
+    return [=, this] { return static_cast<bool>(rehearse_checkpoint(run_, content(0), copies)); };
+  };
+  EXPECT_EQ(with_file_size_limit(limit, rehearse(4)), 0);
+  EXPECT_EQ(with_file_size_limit(limit, rehearse(5)), 1);
+  EXPECT_TRUE(hidden().empty());
+}
+
+TEST_F(CheckpointTest, TheAdapterHasAManifestToo) {
+  const CheckpointContent made = content(7);
+  ASSERT_TRUE(publish_adapter(run_, made.adapter));
+  EXPECT_TRUE(check_manifest(run_.adapter(), {"adapter_model.safetensors"}));
+}
+
 TEST_F(CheckpointTest, WithoutAnAgentTheNewestStay) {
   for (const std::int64_t step : {1, 2, 3, 4}) write(step);
   ASSERT_TRUE(delete_old_checkpoints(run_, 2));
@@ -154,20 +204,6 @@ TEST_F(CheckpointTest, WithAnAgentNothingGoesThatItStillNeeds) {
   ASSERT_TRUE(write_file(run_.uploaded_mark(4), ""));
   ASSERT_TRUE(delete_old_checkpoints(run_, 1));
   EXPECT_EQ(checkpoint_steps(run_), (std::vector<std::int64_t>{1, 3, 4}));
-}
-
-// In a child process, because the limit cannot be taken back.
-int with_file_size_limit(rlim_t bytes, const std::function<bool()>& work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{bytes, bytes};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    ::_exit(work() ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST_F(CheckpointTest, AFullDiskIsFoundBeforeTrainingAndLosesNothing) {
