@@ -211,7 +211,8 @@ Result<StoreCommit> HubStore::send_commit(const std::string& branch, const std::
         status != 412) {
       return hub_error(doing, *response);
     }
-    if (!response && !is_transient(response.error(), true)) return response.error();
+    const bool unreadable = !response && response.error().kind == ErrorKind::corrupt;
+    if (!response && !unreadable && !is_transient(response.error(), true)) return response.error();
     // Unless the answer says that nothing was done, it may have been.
     const bool surely_not_made = status == 409 || status == 412 || status == 429 ||
                                  (!response && response.error().kind == ErrorKind::unreachable);
