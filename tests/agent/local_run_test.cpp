@@ -8,6 +8,7 @@
 #include "core/provider/receipt.h"
 #include "core/run/request.h"
 #include "core/run/run_status.h"
+#include "tests/core/http/raw_server.h"
 #include "tests/fakes/local_instance.h"
 
 namespace mayfly {
@@ -146,6 +147,27 @@ TEST_F(LocalRunTest, AHubThatCannotBeReachedCostsTheUploadAndNotTheEnd) {
   EXPECT_NE(status->uploads.back().message.find(plan_.run_dir), std::string::npos)
       << status->uploads.back().message;
   EXPECT_TRUE(fs::exists(run.adapter() / "adapter_model.safetensors"));
+}
+
+// It takes every connection and says nothing: the upload hangs, and the money does not wait for it.
+TEST_F(LocalRunTest, AHubThatHangsDoesNotDelayTheEndPastItsTime) {
+  const RawServer silent(std::vector<RawAnswer>(1000, RawAnswer{"", false, true}));
+  plan_.hub_endpoint = "http://127.0.0.1:" + std::to_string(silent.port());
+  plan_.hub_repo = "local/test-run";
+  // $12 an hour: 30 s buy 10 cents, 5 s of them are for destroying.
+  plan_.config.limits.spend_limit = cents(10);
+  plan_.config.limits.reserve = 8s;
+  launch(600s);
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->uploads.front().state == "safe", false);
+  const Result<Instance> instance = provider().get(id_);
+  ASSERT_TRUE(instance);
+  const SpendMeter meter(instance->price, instance->created_at);
+  EXPECT_LE(meter.spent(*instance->ended_at), cents(10));
+  EXPECT_EQ(processes_left(), 0);
+  EXPECT_TRUE(fs::exists(RunDirectory{plan_.run_dir}.adapter() / "adapter_model.safetensors"));
 }
 
 TEST_F(LocalRunTest, AnInstanceWhoseProcessesDiedIsListedAsFailedUntilItIsEnded) {
