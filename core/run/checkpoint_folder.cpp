@@ -12,20 +12,18 @@
 namespace mayfly {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
 namespace {
 
-constexpr std::string_view kPrefix = "checkpoint-";
+constexpr std::string_view kCheckpointPrefix = "checkpoint-";
 
-Error damaged(const fs::path& folder, const std::string& what) {
+Error damaged_folder(const fs::path& folder, const std::string& what) {
   return Error{ErrorKind::corrupt, "the checkpoint " + folder.string() + " is damaged: " + what};
 }
 
 }  // namespace
 
 Result<std::int64_t> write_manifest(const fs::path& folder) {
-  json files = json::object();
+  nlohmann::json files = nlohmann::json::object();
   std::int64_t bytes = 0;
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(folder, code)) {
@@ -45,18 +43,18 @@ Result<std::vector<ManifestEntry>> read_manifest(const fs::path& folder) {
   const fs::path path = folder / kManifestName;
   const Result<std::string> text = read_file(path);
   if (!text) return text.error();
-  const Result<json> manifest = parse_json(*text, path.string());
+  const Result<nlohmann::json> manifest = parse_json(*text, path.string());
   if (!manifest) return manifest.error();
   std::vector<ManifestEntry> entries;
   try {
     for (const auto& [name, entry] : manifest->at("files").items()) {
       if (name.find('/') != std::string::npos || name.starts_with(".")) {
-        return damaged(folder, "its manifest names \"" + name + "\"");
+        return damaged_folder(folder, "its manifest names \"" + name + "\"");
       }
       entries.push_back({name, entry.at("size"), entry.at("sha256")});
     }
-  } catch (const json::exception& error) {
-    return damaged(folder, std::string("its manifest: ") + error.what());
+  } catch (const nlohmann::json::exception& error) {
+    return damaged_folder(folder, std::string("its manifest: ") + error.what());
   }
   return entries;
 }
@@ -67,28 +65,29 @@ Status check_manifest(const fs::path& folder, const std::vector<std::string_view
   for (const std::string_view name : needed) {
     const bool named = std::any_of(entries->begin(), entries->end(),
                                    [&](const ManifestEntry& entry) { return entry.name == name; });
-    if (!named) return damaged(folder, std::string(name) + " is missing");
+    if (!named) return damaged_folder(folder, std::string(name) + " is missing");
   }
   for (const ManifestEntry& entry : *entries) {
     std::error_code code;
     const auto size = fs::file_size(folder / entry.name, code);
-    if (code) return damaged(folder, entry.name + " is missing");
+    if (code) return damaged_folder(folder, entry.name + " is missing");
     if (static_cast<std::int64_t>(size) != entry.size) {
-      return damaged(folder, entry.name + " has " + std::to_string(size) + " bytes, not " +
-                                 std::to_string(entry.size));
+      return damaged_folder(folder, entry.name + " has " + std::to_string(size) + " bytes, not " +
+                                        std::to_string(entry.size));
     }
     const Result<std::string> digest = sha256_file(folder / entry.name);
     if (!digest) return digest.error();
-    if (*digest != entry.sha256) return damaged(folder, entry.name + " has another SHA-256");
+    if (*digest != entry.sha256) return damaged_folder(folder, entry.name + " has another SHA-256");
   }
   return Unit{};
 }
 
 std::optional<std::int64_t> checkpoint_step(const std::string& folder_name) {
-  if (!folder_name.starts_with(kPrefix)) return std::nullopt;
+  if (!folder_name.starts_with(kCheckpointPrefix)) return std::nullopt;
   std::int64_t step = 0;
   const char* const last = folder_name.data() + folder_name.size();
-  const auto [end, fault] = std::from_chars(folder_name.data() + kPrefix.size(), last, step);
+  const auto [end, fault] =
+      std::from_chars(folder_name.data() + kCheckpointPrefix.size(), last, step);
   if (fault != std::errc() || end != last || step < 0) return std::nullopt;
   return step;
 }
