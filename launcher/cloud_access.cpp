@@ -24,6 +24,13 @@ bool is_private_enough(const std::string& endpoint) {
 Result<CloudAccess> access_of(const CloudRow& row, const Environment& environment) {
   CloudAccess access;
   access.key = Secret(variable(environment, std::string(row.key_variable)));
+  if (!row.key_id_variable.empty()) {
+    access.key_id = variable(environment, std::string(row.key_id_variable));
+    access.session_token = Secret(variable(environment, "AWS_SESSION_TOKEN"));
+    access.regions = variable(environment, "AWS_REGION");
+    if (access.regions.empty()) access.regions = variable(environment, "AWS_DEFAULT_REGION");
+    if (access.key_id.empty()) access.key = Secret();
+  }
   const std::string named = variable(environment, std::string(row.endpoint_variable));
   access.endpoint = named.empty() ? std::string(row.endpoint) : named;
   while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
@@ -75,6 +82,14 @@ Result<std::vector<std::unique_ptr<Provider>>> clouds_of(const Environment& envi
                  "set one of: " + variables};
   }
   return clouds;
+}
+
+Result<std::unique_ptr<Provider>> cloud_named(const std::string& name, Clock& clock) {
+  const Result<Environment> environment = environment_with_dotenv();
+  if (!environment) return environment.error();
+  auto clouds = clouds_of(*environment, name, clock);
+  if (!clouds) return clouds.error();
+  return std::move(clouds->front());
 }
 
 CloudOffers ask_for_offers(const std::vector<std::unique_ptr<Provider>>& clouds) {

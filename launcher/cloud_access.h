@@ -1,9 +1,11 @@
 // Which clouds there are keys for, and how they are reached.
 //
 // Keys come from the environment, or from a .env file in the working directory that fills in what
-// is unset: SHADEFORM_API_KEY, LAMBDA_API_KEY, LIUM_API_KEY. Where an API is can be changed by
-// SHADEFORM_ENDPOINT, LAMBDA_ENDPOINT and LIUM_ENDPOINT, as HF_ENDPOINT does for the hub; an
-// address that is neither https nor this machine is refused, for a key would travel in the clear.
+// is unset: SHADEFORM_API_KEY, LAMBDA_API_KEY, LIUM_API_KEY, and AWS's own AWS_ACCESS_KEY_ID,
+// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION (several with commas). Where an API is
+// can be changed by SHADEFORM_ENDPOINT, LAMBDA_ENDPOINT, LIUM_ENDPOINT and AWS_ENDPOINT_URL_EC2, as
+// HF_ENDPOINT does for the hub; an address that is neither https nor this machine is refused, for a
+// key would travel in the clear.
 #pragma once
 
 #include <memory>
@@ -25,6 +27,9 @@ Result<Environment> environment_with_dotenv();
 // address), unsupported (no such provider).
 Result<std::vector<std::unique_ptr<Provider>>> clouds_of(const Environment& environment,
                                                          const std::string& name, Clock& clock);
+
+// The client of one cloud by name, for machines that are there already. Errors: the same.
+Result<std::unique_ptr<Provider>> cloud_named(const std::string& name, Clock& clock);
 
 // What all of them offer, asked at the same time. One that fails is left out and named in `errors`.
 struct CloudOffers {

@@ -1,5 +1,6 @@
 #include "launcher/desk.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "core/log.h"
 #include "core/provider/registry.h"
 #include "core/user_folders.h"
+#include "launcher/cloud_access.h"
 
 namespace mayfly {
 
@@ -39,7 +41,11 @@ Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock
 
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price) {
-  return make_provider(name, ProviderSettings{price, desk.state_dir}, desk.clock);
+  const auto clouds = cloud_rows();
+  const bool cloud = std::any_of(clouds.begin(), clouds.end(),
+                                 [name](const CloudRow& row) { return row.name == name; });
+  if (cloud) return cloud_named(std::string(name), desk.clock);
+  return make_provider(name, ProviderSettings{price, desk.state_dir, {}}, desk.clock);
 }
 
 void print(std::string_view text) {

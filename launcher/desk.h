@@ -26,7 +26,8 @@ struct Desk {
 // Starts the log as the flags say. The clock outlives the desk. Error: refused (the log file).
 Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock& clock);
 
-// The provider of a run; `price` matters only for what it is about to create.
+// The provider of a run; `price` matters only for what it is about to create. A cloud's key comes
+// from the environment (cloud_access.h).
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price = {});
 

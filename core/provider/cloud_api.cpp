@@ -71,13 +71,14 @@ Result<HttpResponse> CloudApi::send(const std::string& method, const std::string
 }
 
 Result<std::string> CloudApi::until_read(const std::string& method, const std::string& path,
-                                         const std::string& body) {
+                                         const std::string& body,
+                                         const std::vector<HttpHeader>& headers) {
   const std::string doing = "asking " + parts_.vendor + ": " + method + " " + path;
   constexpr std::uint64_t kSeed = 1;  // one laptop asks one vendor: nothing to come back apart from
   Retry retry(clock_, Backoff(RetryPolicy{}, kSeed), parts_.patience.read_within);
   for (;;) {
     keep_pace(false);
-    const Result<HttpResponse> response = send(method, path, body, {});
+    const Result<HttpResponse> response = send(method, path, body, headers);
     if (response && is_good(*response)) return response->body;
     std::optional<std::chrono::seconds> asked;
     Error error{ErrorKind::internal, ""};
@@ -96,12 +97,13 @@ Result<std::string> CloudApi::until_read(const std::string& method, const std::s
 }
 
 Result<std::string> CloudApi::read(const std::string& path) {
-  return until_read("GET", path, "");
+  return until_read("GET", path, "", {});
 }
 
 Result<std::string> CloudApi::repeat(const std::string& method, const std::string& path,
-                                     const std::string& body) {
-  return until_read(method, path, body);
+                                     const std::string& body,
+                                     const std::vector<HttpHeader>& headers) {
+  return until_read(method, path, body, headers);
 }
 
 ChangeAnswer CloudApi::change(const std::string& path, const std::string& body,
@@ -120,7 +122,7 @@ ChangeAnswer CloudApi::change(const std::string& path, const std::string& body,
     return {Error{ErrorKind::refused,
                   doing + ": the answer leads to another address, which is not followed"}};
   }
-  return {while_doing(doing, parts_.meaning(*response)), asked_wait(*response)};
+  return {while_doing(doing, parts_.meaning(*response)), asked_wait(*response), response->body};
 }
 
 CreateOutcome failed_outcome(const Error& error,

@@ -48,6 +48,7 @@ struct ApiPace {
 struct ChangeAnswer {
   Result<HttpResponse> response;
   std::optional<std::chrono::seconds> ask_again_after = {};
+  std::string body = {};  // of a refusal, for what its kind does not say
 };
 
 class CloudApi {
@@ -72,7 +73,7 @@ class CloudApi {
   Result<std::string> read(const std::string& path);
   // A change that may be made twice without harm, sent again like a read. Errors: the same.
   Result<std::string> repeat(const std::string& method, const std::string& path,
-                             const std::string& body);
+                             const std::string& body, const std::vector<HttpHeader>& headers = {});
   // A change that must be made once: sent once. Errors: the same; outcome_unknown when it may have
   // been made.
   ChangeAnswer change(const std::string& path, const std::string& body,
@@ -87,7 +88,7 @@ class CloudApi {
                             const std::string& body, const std::vector<HttpHeader>& headers);
   void keep_pace(bool creates);
   Result<std::string> until_read(const std::string& method, const std::string& path,
-                                 const std::string& body);
+                                 const std::string& body, const std::vector<HttpHeader>& headers);
 
   std::unique_ptr<HttpClient> http_;
   Clock& clock_;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/http/curl_client.h"
+#include "core/provider/ec2.h"
 #include "core/provider/lambda.h"
 #include "core/provider/lium.h"
 #include "core/provider/local.h"
@@ -38,12 +39,15 @@ constexpr std::array kRows = {
     Row{"shadeform", kSlowestCloud, make_cloud<ShadeformProvider>},
     Row{"lambda", kSlowestCloud, make_cloud<LambdaProvider>},
     Row{"lium", kSlowestCloud, make_cloud<LiumProvider>},
+    Row{"aws", kSlowestCloud, make_cloud<Ec2Provider>},
 };
 
 constexpr std::array kClouds = {
     CloudRow{"shadeform", "https://api.shadeform.ai/v1", "SHADEFORM_API_KEY", "SHADEFORM_ENDPOINT"},
     CloudRow{"lambda", "https://cloud.lambda.ai/api/v1", "LAMBDA_API_KEY", "LAMBDA_ENDPOINT"},
     CloudRow{"lium", "https://lium.io/api", "LIUM_API_KEY", "LIUM_ENDPOINT"},
+    CloudRow{"aws", "https://ec2.{region}.amazonaws.com", "AWS_SECRET_ACCESS_KEY",
+             "AWS_ENDPOINT_URL_EC2", "AWS_ACCESS_KEY_ID"},
 };
 
 }  // namespace

@@ -25,11 +25,12 @@ struct ProviderSettings {
 struct CloudRow {
   std::string_view name;
   std::string_view endpoint;
-  std::string_view key_variable;       // the environment variable with the key
-  std::string_view endpoint_variable;  // ... with another address
+  std::string_view key_variable;          // the environment variable with the key
+  std::string_view endpoint_variable;     // ... with another address
+  std::string_view key_id_variable = {};  // ... with what names the key; "" : keys have no name
 };
 std::span<const CloudRow> cloud_rows();
-std::string cloud_names();  // "shadeform, lambda"
+std::string cloud_names();  // "shadeform, lambda, lium, aws"
 
 // How long it takes from the destroy call until billing ends, at most; kept free before limits.
 // local: 2 s of grace and a few kills, measured under 3 s.

@@ -40,11 +40,12 @@ void FakeCloud::stop() {
 }
 
 void FakeCloud::start() {
-  const auto handle = [this](const httplib::Request& in, httplib::Response& out) {
+  const auto handle = [this](const httplib::Request& in, httplib::Response& out,
+                             const std::string& body) {
     FakeRequest request;
     request.method = in.method;
     request.path = in.target;
-    request.body = in.body;
+    request.body = body;
     for (const auto& [name, value] : in.headers) request.headers.push_back({name, value});
     std::string harm;
     const FakeAnswer answer = this->answer(request, &harm, in.remote_port);
@@ -62,8 +63,23 @@ void FakeCloud::start() {
     }
     out.set_content(answer.body, answer.type.c_str());
   };
+  const auto plain = [handle](const httplib::Request& in, httplib::Response& out) {
+    handle(in, out, "");
+  };
+  // Read by ourselves: the library takes forms of 8 KB only.
+  const auto with_body = [handle](const httplib::Request& in, httplib::Response& out,
+                                  const httplib::ContentReader& reader) {
+    std::string body;
+    if (in.get_header_value("Content-Length") != "0" && in.has_header("Content-Length")) {
+      reader([&body](const char* bytes, std::size_t size) {
+        body.append(bytes, size);
+        return true;
+      });
+    }
+    handle(in, out, body);
+  };
   httplib::Server& http = server_->http;
-  http.Get(".*", handle).Post(".*", handle).Put(".*", handle).Delete(".*", handle);
+  http.Get(".*", plain).Post(".*", with_body).Put(".*", with_body).Delete(".*", with_body);
   http.set_tcp_nodelay(true);
   http.set_keep_alive_max_count(100000);
   server_->port = http.bind_to_any_port("127.0.0.1");

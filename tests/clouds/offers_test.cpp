@@ -135,9 +135,9 @@ class OffersProgramTest : public TemporaryFolder {
     cloud_ = cloud_kinds()[0].fake(clock_);
     cloud_->start();
   }
-  int launch(std::vector<std::string> arguments) {
+  int launch(std::vector<std::string> arguments, const std::string& verb = "offers") {
     SpawnSpec spec;
-    spec.argv = {std::string(MAYFLY_BINARY_DIR) + "/launch", "offers"};
+    spec.argv = {std::string(MAYFLY_BINARY_DIR) + "/launch", verb};
     spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
     spec.environment = {"PATH=/usr/bin:/bin", "HOME=" + folder_.string(),
                         "XDG_STATE_HOME=" + folder_.string(),
@@ -186,6 +186,20 @@ TEST_F(OffersProgramTest, SelectsOnlyWhenToldTo) {
               HasSubstr("--provider shadeform --cloud hyperstack --region r1 --instance-type one"));
   EXPECT_EQ(launch({"--select", "--instance-type", "eight"}), 0) << output_;
   EXPECT_THAT(output_, HasSubstr("--instance-type eight"));
+}
+
+// The fake's machines are of September 2026, long enough ago for nobody to account for them.
+TEST_F(OffersProgramTest, ReapsWhatNobodyAccountsForAtACloud) {
+  cloud_->fleet.end_takes = std::chrono::seconds(0);
+  cloud_->fleet.shown_gone = std::chrono::hours(1);
+  Machine& ours = cloud_->fleet.add(cloud_->types.front(), "r1");
+  ours.notes["tags"] = R"(["mayfly-run=d00000000000"])";
+  Machine& other = cloud_->fleet.add(cloud_->types.front(), "r1");
+  other.notes["tags"] = "[]";
+  EXPECT_EQ(launch({"--yes"}, "reap"), 0) << output_;
+  EXPECT_THAT(output_, HasSubstr("m-1"));
+  EXPECT_EQ(cloud_->fleet.billing(), 1);
+  EXPECT_FALSE(cloud_->fleet.all().back().end_asked);
 }
 
 TEST_F(OffersProgramTest, RefusesWhatMakesNoSense) {

@@ -1,8 +1,10 @@
 #include "tests/clouds/rig.h"
 
+#include "core/provider/ec2.h"
 #include "core/provider/lambda.h"
 #include "core/provider/lium.h"
 #include "core/provider/shadeform.h"
+#include "tests/clouds/fake_ec2.h"
 #include "tests/clouds/fake_lambda.h"
 #include "tests/clouds/fake_lium.h"
 #include "tests/clouds/fake_shadeform.h"
@@ -27,6 +29,7 @@ const std::vector<CloudKind>& cloud_kinds() {
       kind<FakeShadeform, ShadeformProvider>("shadeform"),
       kind<FakeLambda, LambdaProvider>("lambda"),
       kind<FakeLium, LiumProvider>("lium"),
+      kind<FakeEc2, Ec2Provider>("aws"),
   };
   return kinds;
 }

@@ -6,3 +6,6 @@ target_link_libraries(fake_clouds PUBLIC mayfly_net mayfly_localhub
   PRIVATE PkgConfig::httplib OpenSSL::SSL OpenSSL::Crypto mayfly_warnings)
 mayfly_tests(cloud_tests FOLDERS clouds LINK fake_clouds mayfly_launcher)
 add_dependencies(cloud_tests launch)
+# What drills/*.sh run; rehearsed here against a fake.
+mayfly_program(cloud_drill ${CMAKE_SOURCE_DIR}/drills/cloud_drill.cpp mayfly_launcher)
+add_dependencies(cloud_tests cloud_drill)
