@@ -31,6 +31,7 @@ Heartbeat::Heartbeat(std::filesystem::path file, Clock& clock)
   if (const char* socket = std::getenv("NOTIFY_SOCKET")) socket_ = socket;
   ::unsetenv("NOTIFY_SOCKET");
   if (const auto self = find_process(::getpid())) start_ticks_ = self->start_ticks;
+  if (!file_.empty()) write(std::nullopt);
 }
 
 void Heartbeat::beat(Age left) {
@@ -43,13 +44,14 @@ void Heartbeat::beat(Age left) {
 }
 
 // Not synced: it is in memory, and gone with the boot it belongs to.
-void Heartbeat::write(Age left) const {
+void Heartbeat::write(std::optional<Age> left) const {
   const auto now = clock_.steady_now().time_since_epoch();
   const std::filesystem::path fresh = file_.string() + ".new";
   {
     std::ofstream out(fresh, std::ios::trunc);
-    out << boot_ << ' ' << seconds_of(now) << ' ' << ::getpid() << ' ' << start_ticks_ << ' '
-        << seconds_of(now + std::max(Age::zero(), left)) << '\n';
+    out << boot_ << ' ' << seconds_of(now) << ' ' << ::getpid() << ' ' << start_ticks_ << ' ';
+    if (left) out << seconds_of(now + std::max(Age::zero(), *left));
+    out << '\n';
     if (!out.flush()) return;
   }
   std::error_code ignored;

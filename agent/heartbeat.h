@@ -21,8 +21,9 @@ namespace mayfly {
 
 class Heartbeat {
  public:
-  // `file` "": none is written. Takes NOTIFY_SOCKET out of the environment, so that no child gets
-  // it. The clock outlives it.
+  // `file` "": none is written; else the first line is there at once, without a last moment: to
+  // reach the provider can take longer than the watchdog grants a dead agent to come back. Takes
+  // NOTIFY_SOCKET out of the environment, so that no child gets it. The clock outlives it.
   Heartbeat(std::filesystem::path file, Clock& clock);
 
   // Once a turn; writes and sends when a second has passed. `left`: until the hard deadline. A
@@ -30,7 +31,7 @@ class Heartbeat {
   void beat(Age left);
 
  private:
-  void write(Age left) const;
+  void write(std::optional<Age> left) const;
   void send(const std::string& message) const;
 
   std::filesystem::path file_;

@@ -51,9 +51,12 @@ if [ -z "$R" ]; then
     useradd --system --no-create-home --shell /usr/sbin/nologin mayfly-train ||
     give_up "no user for the trainer"
   systemctl daemon-reload
-  systemctl enable mayfly-watchdog.timer mayfly-agent.service
-  systemctl start --no-block mayfly-watchdog.timer
-  exec systemctl start --no-block mayfly-agent.service
+  # A watchdog that cannot be had is no reason to let the machine stand idle until the fuse.
+  for unit in mayfly-watchdog.timer mayfly-agent.service; do
+    systemctl enable "$unit" || echo "bootstrap: $unit will not start after a reboot"
+    systemctl start --no-block "$unit" || echo "bootstrap: $unit does not start"
+  done
+  exit
 fi
 
 sh "$D/watch.sh" watch > "$D/watch.log" 2>&1 &

@@ -30,7 +30,7 @@ is_alive() { [ "$(sed 's/.*) //' "/proc/$pid/stat" 2> /dev/null | cut -d' ' -f20
 remember_address() {
   set -- $(sed -n 's/^# host \([A-Za-z0-9.-]*\) \([0-9]*\)$/\1 \2/p' "$S/destroy.curl" 2> /dev/null)
   [ $# = 2 ] || return 0
-  address=$(timeout 10 getent ahostsv4 "$1" | cut -d' ' -f1 | head -n 1)
+  address=$(timeout 10 getent hosts "$1" | cut -d' ' -f1 | head -n 1)
   [ -z "$address" ] || echo "$1:$2:$address" > "$M/destroy.address"
 } 2> /dev/null
 

@@ -140,7 +140,7 @@ int make_hostile(const std::filesystem::path& folder, int count, unsigned seed) 
     plan.run_name = hostile_text(random);
     plan.run_dir = "/var/lib/mayfly/runs/" + hostile_text(random);
     plan.config.data.path = {hostile_text(random), hostile_text(random)};
-    plan.programs[0].url = "file:///" + hostile_text(random);
+    plan.programs[0] = {"agent", "file:///" + hostile_text(random), std::string(64, 'a')};
     const Result<std::string> text = render_user_data(plan, {.fuse = std::chrono::seconds(60)});
     // A line break in an address is refused; nothing else is, for these are short.
     const bool broken = plan.programs[0].url.find_first_of("\r\n") != std::string::npos;

@@ -10,15 +10,17 @@ same, by the layer whose turn it is.
 import concurrent.futures
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
 import container
-from machine import RUN, Failed, Machine
+from machine import BIN, RUN, Failed, Machine
 
 HOSTILE = "'\"`touch /canary`$(touch /canary)\nMAYFLY\ntouch /canary\nruncmd: [x]\n@{times}\\ \U0001f4a5"
 figures = {}
@@ -40,8 +42,8 @@ def whole():
     try:
         m.boot()
         m.wait_ready()
-        armed = float(m.box.read("/run/mayfly/armed"))
-        figures["fuse armed, seconds after the boot began"] = armed - int(m.box.started_uptime)
+        armed = int(m.box.read("/run/mayfly/armed"))
+        figures["fuse armed, seconds after the boot began"] = armed
         m.check(m.programs.first == "active",
                 f"at the first download request the fuse was {m.programs.first!r}")
         figures["user-data, bytes"] = m.user_data_bytes
@@ -126,41 +128,357 @@ def look_for_secrets(m):
     m.check(not cores, f"core files: {cores}")
 
 
-@scenario("commit")
-def program_removed():
-    """Layer 3: the agent is killed and cannot come back."""
-    m = Machine("removed", hub=True, push="no")
+def without(*units):
+    """Layers switched off, as a mistake or a fault would: what `units` name never runs."""
+    def change(m):
+        for unit in units:
+            if unit == "layer 3":
+                m.box.put("/etc/systemd/system/mayfly-agent.service.d/off.conf",
+                          "[Service]\nWatchdogSec=0\nRestart=no\nSuccessExitStatus=SIGKILL\n")
+            else:
+                # In /run, where a mask wins over the file that the boot writes in /etc.
+                m.box.put(f"/usr/lib/tmpfiles.d/mask-{unit}.conf",
+                          f"L+ /run/systemd/system.control/{unit} - - - - /dev/null\n")
+    return change
+
+
+LAYER_4 = ("mayfly-watchdog.timer",)
+
+
+def break_and_wait(name, harm, limit, reasons, off=(), before=None, saved=False, **words):
+    """A machine in the middle of its training is harmed; it must be destroyed within `limit` seconds
+    for one of `reasons`. Returns how long the first destroy request took."""
+    m = Machine(name, hub=saved, push="no", **words)
     try:
+        without(*off)(m)
+        if before:
+            before(m)
         m.boot().wait_checkpoint()
-        os.unlink(m.box.path("/opt/mayfly/bin/agent"))
-        m.box.signal("/bin/agent run", signal.SIGKILL)
+        harm(m)
         at = m.box.age()
-        m.wait_end(70)
-        took = m.provider.asked[0][0] - at
-        figures["agent killed for good -> destroy call, seconds"] = round(took, 1)
-        m.check(took <= 65, f"took {took} s")
-        m.check([who for _, who in m.provider.asked] == ["request"], "asked by the wrong one")
+        m.wait_end(limit)
+        m.check(any(m.fired().startswith(reason) for reason in reasons), f"reason: {m.fired()}")
+        # And it stayed on until the provider had destroyed it.
+        m.check([who for _, who in m.provider.asked] == ["request"] * (words.get("deaf", 0) + 1),
+                f"asked: {m.provider.asked}")
+        if saved:
+            m.check(any(b.startswith("stopped-step-") for b in m.branches()), f"{m.branches()}")
+        return m.provider.asked[0][0] - at
     finally:
         m.close()
+
+
+def remove_program(m):
+    os.unlink(m.box.path("/opt/mayfly/bin/agent"))
+    m.box.signal("/bin/agent run", signal.SIGKILL)
+
+
+def forbid_program(m):
+    os.chmod(m.box.path("/opt/mayfly/bin/agent"), 0o600)
+    m.box.signal("/bin/agent run", signal.SIGKILL)
+
+
+def stop_agent(m):
+    m.check(m.box.signal("/bin/agent run", signal.SIGSTOP), "no agent to stop")
+
+
+def freeze_agent(m):
+    """As a process that is stuck in a driver: SIGKILL does not reach it."""
+    group = f"/sys/fs/cgroup/freezer/{m.box.name}"
+    os.makedirs(group, exist_ok=True)
+    m.frozen = group
+    for pid in m.box.processes("/bin/agent run"):
+        open(f"{group}/cgroup.procs", "w").write(str(pid))
+    open(f"{group}/freezer.state", "w").write("FROZEN")
+
+
+CANNOT = "the agent could not be kept running"
+DEAD = "the agent is dead and does not come back"
+SILENT = "no heartbeat for"
+
+
+@scenario("commit")
+def program_removed():
+    """Layer 3: the agent is killed and cannot come back; the provider fails twice."""
+    took = break_and_wait("removed", remove_program, 70, [CANNOT, DEAD], deaf=2)
+    figures["agent killed for good -> destroy call, seconds"] = round(took, 1)
+    if took > 65:
+        raise Failed(f"took {took} s")
+
+
+@scenario("soak")
+def program_forbidden():
+    break_and_wait("forbid", forbid_program, 70, [CANNOT, DEAD])
+
+
+@scenario("soak")
+def killed_for_good_without_layer_3():
+    """Layer 4 with its real times."""
+    took = break_and_wait("killed", remove_program, 75, [DEAD], off=["layer 3"], LOOK=60,
+                          SILENT=300, TICK=30, AGAIN=20)
+    figures["the same, layer 4 alone, real times"] = round(took, 1)
+    if took > 65:
+        raise Failed(f"took {took} s")
 
 
 @scenario("commit")
 def frozen_without_layer_3():
     """Layer 4: the agent hangs and systemd does not look. The work is saved first."""
-    m = Machine("frozen", hub=True, push="no", SILENT=6)
+    took = break_and_wait("frozen", stop_agent, 60, [SILENT], off=["layer 3"], saved=True, SILENT=6)
+    figures["agent frozen, heartbeat limit 6 s -> destroy call, seconds"] = round(took, 1)
+
+
+@scenario("soak")
+def frozen_in_real_time():
+    took = break_and_wait("real", stop_agent, 420, [SILENT], off=["layer 3"], saved=True, LOOK=60,
+                          SILENT=300, TICK=30, AGAIN=20, FUSE=6000)
+    figures["agent frozen -> destroy call, layer 4 alone, real times, seconds"] = round(took, 1)
+    if took > 360:
+        raise Failed(f"took {took} s")
+
+
+@scenario("soak")
+def frozen_process_ignores_sigkill():
+    """A frozen cgroup; layer 3 cannot end it, nobody waits for its death."""
+    break_and_wait("stuck", freeze_agent, 90, [SILENT, CANNOT], saved=True, SILENT=6, NOTIFY=5)
+
+
+@scenario("soak")
+def silence_is_mended_by_layer_3():
+    """systemd kills an agent that does not answer and starts it again; the run goes on to its end."""
+    m = Machine("mended", NOTIFY=5, epochs=3, step_ms=60, steps_per_epoch=60)
     try:
-        m.box.put("/etc/systemd/system/mayfly-agent.service.d/off.conf",
-                  "[Service]\nWatchdogSec=0\n")
-        m.boot().wait_checkpoint()
-        m.box.signal("/bin/agent run", signal.SIGSTOP)
-        at = m.box.age()
-        m.wait_end(60)
-        figures["agent frozen, heartbeat limit 6 s -> destroy call, seconds"] = round(
-            m.provider.asked[0][0] - at, 1)
-        m.check(m.fired().startswith("no heartbeat for"), f"reason: {m.fired()}")
-        m.check(any(b.startswith("stopped-step-") for b in m.branches()), f"hub: {m.branches()}")
+        m.boot().wait_ready()
+        m.wait("the trainer", lambda: m.box.processes("bin/train sft"), 20)
+        stop_agent(m)
+        m.wait_end(90)
+        m.check([who for _, who in m.provider.asked] == ["agent"], f"asked: {m.provider.asked}")
+        status = json.loads((m.box.disk / RUN[1:] / "agent/status.json").read_text())
+        m.check(status["exit_code"] == 0, f"ended with {status['exit_code']}")
+        m.check(status["trainer_restarts"] == 0, "the trainer was started again")
     finally:
         m.close()
+
+
+@scenario("soak")
+def frozen_without_layers_3_and_4():
+    """Layer 5 alone: the last deadline."""
+    break_and_wait("fuse", stop_agent, 60, ["deadline"], off=["layer 3", *LAYER_4], FUSE=30,
+                   BEHIND=0)
+
+
+@scenario("soak")
+def killed_without_layers_3_and_4():
+    break_and_wait("fuse2", remove_program, 60, ["deadline"], off=["layer 3", *LAYER_4], FUSE=30,
+                   BEHIND=0)
+
+
+@scenario("soak")
+def frozen_without_fuse():
+    """Layers 3 and 4 do not need the fuse's timer once the agent is ready."""
+    def stop_fuse(m):
+        m.box.run("systemctl", "stop", "mayfly-fuse.timer")
+        stop_agent(m)
+    break_and_wait("nofuse", stop_fuse, 60, [SILENT, CANNOT], saved=True, SILENT=6)
+
+
+@scenario("soak")
+def no_agent_without_a_fuse():
+    """The fuse's timer is masked from the beginning: the agent must not run at all."""
+    m = Machine("masked")
+    try:
+        without("mayfly-fuse.timer")(m)
+        m.boot().wait_end(90)
+        m.check(m.provider.asked, "it went without being asked to")
+        m.check(not (m.box.disk / RUN[1:] / "adapter").exists(), "it has trained")
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def state_damaged():
+    def damage(m):
+        stop_agent(m)
+        m.box.path(f"{RUN}/agent/state.json").write_bytes(b"\x00\x01{{{")
+    break_and_wait("state", damage, 60, [SILENT], off=["layer 3"], saved=True, SILENT=6)
+
+
+@scenario("soak")
+def plan_damaged():
+    """An agent that cannot read its plan ends the machine at once, not at the fuse."""
+    def damage(m):
+        m.box.path("/opt/mayfly/plan.json").write_text("{")
+        m.box.signal("/bin/agent run", signal.SIGKILL)
+    took = break_and_wait("plan", damage, 60, [CANNOT, DEAD])
+    figures["plan that cannot be read -> destroy call, seconds"] = round(took, 1)
+
+
+@scenario("soak")
+def names_unknown():
+    """The name server is gone: the address that the watchdog has seen is used."""
+    def harm(m):
+        m.wait("the address", lambda: m.box.read("/run/mayfly/destroy.address"), 20)
+        m.box.path("/etc/hosts").write_text("127.0.0.1 localhost\n")
+        remove_program(m)
+    break_and_wait("dns", harm, 60, [CANNOT, DEAD])
+
+
+@scenario("soak")
+def disk_full():
+    def harm(m):
+        try:
+            with open(m.box.path("/var/lib/fill"), "wb") as out:
+                while True:
+                    out.write(b"x" * (1 << 20))
+        except OSError:
+            pass
+        stop_agent(m)
+    m = Machine("full", SILENT=6)
+    try:
+        without("layer 3")(m)
+        m.boot().wait_checkpoint()
+        harm(m)
+        m.wait_end(60)
+        m.check(m.provider.asked[-1][1] == "request", f"asked: {m.provider.asked}")
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def provider_fails():
+    """The provider answers 500 five times: it is asked again."""
+    m = Machine("deaf", deaf=5)
+    try:
+        m.boot().wait_checkpoint()
+        remove_program(m)
+        m.wait_end(90)
+        m.check(len(m.provider.asked) == 6, f"asked: {m.provider.asked}")
+    finally:
+        m.close()
+
+
+def is_powered_off(power_off, seconds):
+    """A provider that does not answer at all; whether the machine is off after so many seconds."""
+    m = Machine("power", deaf=10**9, power_off=power_off)
+    try:
+        m.boot().wait_checkpoint()
+        remove_program(m)
+        m.wait("ten requests", lambda: not m.box.is_on() or len(m.provider.asked) > 9, seconds)
+        return not m.box.is_on()
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def powers_off_where_that_ends_billing():
+    if not is_powered_off("ends-billing", 60):
+        raise Failed("it is still on")
+
+
+@scenario("soak")
+def stays_on_where_power_off_does_not_end_billing():
+    """A machine that is off asks nobody: without the file, and with a word that is not known."""
+    for word in (None, "limit-read-back", "perhaps"):
+        if is_powered_off(word, 60):
+            raise Failed(f"it powered off with {word}")
+
+
+@scenario("soak")
+def program_not_found():
+    start_fails("404", served=True, fault=404)
+
+
+@scenario("soak")
+def program_with_another_hash():
+    start_fails("hash", served=True, wrong_hash=True)
+
+
+def start_fails(name, **words):
+    m = Machine(name, **words)
+    try:
+        m.boot().wait_end(90)
+        m.check(m.fired() == "bootstrap", f"reason: {m.fired()}")
+        m.check(m.programs.first == "active", f"fuse at the first request: {m.programs.first}")
+        m.check((m.box.disk / "opt/mayfly/bootstrap-failed").read_text().startswith("cannot get"),
+                "it does not say why")
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def program_slow():
+    """A download that crawls: the start's own deadline (30 minutes, here 20 s)."""
+    m = Machine("slow", served=True, fault="slow", START=20)
+    try:
+        m.boot().wait_end(60)
+        m.check(m.fired() == "start", f"reason: {m.fired()}")
+        m.check(m.programs.first == "active", f"fuse at the first request: {m.programs.first}")
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def runcmd_broken():
+    """One bad item makes cloud-init drop the whole runcmd, and go on."""
+    m = Machine("runcmd", START=20, change_user_data=lambda text: text + "  - false\n")
+    try:
+        m.boot().wait_end(60)
+        m.check(m.fired() == "start", f"reason: {m.fired()}")
+        m.check(not (m.box.disk / "opt/mayfly/bin/agent").exists(), "runcmd ran all the same")
+    finally:
+        m.close()
+
+
+@scenario("soak")
+def reboot_during_install():
+    """cloud-init does not run runcmd a second time: the start's deadline counts from this boot. And
+    the life of the machine goes on where it was."""
+    m = Machine("reboot", served=True, fault="slow", START=20, FUSE=600)
+    try:
+        m.boot()
+        m.wait("a download", lambda: m.programs.first, 40)
+        before = int(m.box.run("sh", "/opt/mayfly/fuse.sh", "left").stdout)
+        m.box.run("systemctl", "reboot")
+        m.wait("the reboot", m.box.wants_to_boot_again, 60)
+        m.boot()
+        m.wait("the second boot", lambda: m.box.read("/run/mayfly/armed"), 60)
+        after = int(m.box.run("sh", "/opt/mayfly/fuse.sh", "left").stdout)
+        m.check(after < before, f"{before} s were left before the reboot, {after} after")
+        m.wait_end(60)
+        m.check(m.fired() == "start", f"reason: {m.fired()}")
+    finally:
+        m.close()
+
+
+def texts(count, seed):
+    box = container.Container(tempfile.mkdtemp(prefix="mayfly-boot-texts-") + "/box")
+    try:
+        folder = box.disk / "hostile"
+        folder.mkdir()
+        subprocess.run([BIN / "boot_probe", "hostile", folder, str(count), str(seed)], check=True)
+        box.put("/check.py", (pathlib.Path(__file__).parent / "cloud_init_check.py").read_bytes())
+        for name in ("null", "urandom"):
+            if not (box.disk / "dev" / name).exists():
+                subprocess.run(["cp", "-a", f"/dev/{name}", box.disk / "dev"], check=True)
+        done = subprocess.run(["chroot", box.disk, "python3", "/check.py", "/hostile"],
+                              capture_output=True, text=True, errors="replace")
+        if done.returncode != 0:
+            raise Failed(f"seed {seed}: {done.stdout}{done.stderr}")
+        figures[f"hostile texts through cloud-init and sh, seed {seed}"] = int(done.stdout)
+        if int(done.stdout) < count // 3:
+            raise Failed(f"only {done.stdout} of {count} were tried")
+    finally:
+        box.remove()
+
+
+@scenario("commit")
+def hostile_texts():
+    texts(500, 20261122)
+
+
+@scenario("soak")
+def more_hostile_texts():
+    texts(5000, 7)
 
 
 def run_one(name):

@@ -8,6 +8,7 @@ what is not there.
     python3 container.py    makes the file system, if it is not there yet
 """
 import ctypes
+import itertools
 import os
 import pathlib
 import shutil
@@ -36,7 +37,7 @@ def missing():
     """Why no container can be booted here; '' if one can."""
     if os.geteuid() != 0:
         return "not root"
-    for program in ("systemd-nspawn", "ip", "nsenter"):
+    for program in ("systemd-nspawn", "ip", "nsenter", "unshare"):
         if not shutil.which(program):
             return f"{program} is not installed"
     if not is_made():
@@ -96,10 +97,12 @@ def mount(source, target, kind, options=""):
 
 
 class Container:
-    """One machine. `folder` is the test's; it must be on a disk or tmpfs, not on an overlay."""
+    """One machine. `folder` is the test's."""
 
-    def __init__(self, name, folder):
-        self.name = f"mf{os.getpid()}{name}"[-12:]
+    numbers = itertools.count()
+
+    def __init__(self, folder):
+        self.name = f"mf{os.getpid()}n{next(Container.numbers)}"
         self.folder = pathlib.Path(folder)
         self.disk = self.folder / "merged"
         self.log = self.folder / "console.log"
@@ -138,9 +141,11 @@ class Container:
 
     def boot(self):
         self.started_at = time.monotonic()
-        self.started_uptime = float(open("/proc/uptime").read().split()[0])
+        # A clock since boot of its own, as a machine has.
+        uptime = int(float(open("/proc/uptime").read().split()[0]))
         self.process = subprocess.Popen(
-            ["systemd-nspawn", "-q", "-b", "--register=no", "--keep-unit", f"--machine={self.name}",
+            ["unshare", "--time", f"--boottime=-{uptime}", f"--monotonic=-{uptime}",
+             "systemd-nspawn", "-q", "-b", "--register=no", "--keep-unit", f"--machine={self.name}",
              f"--network-namespace-path=/run/netns/{self.name}", "--console=pipe", "-D",
              str(self.disk), "--", "systemd.log_target=journal"],
             stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT,
@@ -151,6 +156,10 @@ class Container:
 
     def is_on(self):
         return self.process is not None and self.process.poll() is None
+
+    def wants_to_boot_again(self):
+        """Whether it has rebooted: systemd-nspawn --keep-unit leaves starting it again to us."""
+        return self.process.poll() == 133
 
     def leader(self):
         """The number, out here, of the machine's first process; None before and after."""
@@ -174,8 +183,8 @@ class Container:
         leader = self.leader()
         if leader is None:
             return subprocess.CompletedProcess(command, 255, "", "the machine is off")
-        return subprocess.run(["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "--",
-                               *command], capture_output=True, text=True, errors="replace",
+        return subprocess.run(["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-T",
+                               "--", *command], capture_output=True, text=True, errors="replace",
                               timeout=timeout, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
     def processes(self, words):

@@ -35,9 +35,10 @@ class Machine:
                  destroy=True, wrong_hash=False, change_user_data=lambda text: text, **words):
         self.name = name
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"mayfly-boot-{name}-"))
-        self.box = container.Container(name, self.folder / "box")
+        self.box = container.Container(self.folder / "box")
         self.servers = []
         self.hub = None
+        self.frozen = None  # a cgroup
         try:
             self.furnish(served, fault, hub, deaf, power_off, destroy, wrong_hash, change_user_data,
                          words)
@@ -201,5 +202,10 @@ class Machine:
         if self.hub:
             self.hub.terminate()
             self.hub.wait()
+        if self.frozen:
+            pathlib.Path(self.frozen, "freezer.state").write_text("THAWED")
         self.box.remove()
+        if self.frozen:
+            time.sleep(0.5)
+            os.rmdir(self.frozen)
         subprocess.run(["rm", "-rf", self.folder], check=False)
