@@ -217,8 +217,10 @@ Result<JournalRecord> read_record(std::string_view text) {
   try {
     JournalRecord record;
     if (line->contains("begin")) {
-      FieldReader::get(line->at("begin").at("policy"), record.begin.emplace());
-      return record;
+      const Price& price = record.begin.emplace().limit.price;
+      FieldReader::get(line->at("begin").at("policy"), *record.begin);
+      if (price.billing_step.count() > 0 && price.per_hour.micros >= 0) return record;
+      return Error{ErrorKind::corrupt, "a line of the journal: no plan has such a price"};
     }
     DecisionRecord& decision = record.decision.emplace();
     decision.before = state_from(line->at("before"));

@@ -29,7 +29,7 @@ endfunction()
 
 file(GLOB jinja_files RELATIVE ${jinja_dir}/common/jinja
   ${jinja_dir}/common/jinja/*.h ${jinja_dir}/common/jinja/*.cpp)
-set(jinja_patched runtime.cpp runtime.h string.cpp utils.h value.cpp value.h)
+set(jinja_patched parser.cpp runtime.cpp runtime.h string.cpp utils.h value.cpp value.h)
 foreach(file ${jinja_patched})
   file(READ ${jinja_dir}/common/jinja/${file} jinja_text_${file})
 endforeach()
@@ -43,6 +43,15 @@ jinja_patch(string.cpp [[        parts.push_back(part);
         parts.push_back(part);
     }
     return *this]])
+# Its asserts are about the template, which is a stranger's: an error of it, not the end of the program.
+jinja_patch(runtime.h [[assert(dynamic_cast<T *>(ptr.get()) != nullptr);]]
+  [[if (dynamic_cast<T *>(ptr.get()) == nullptr) throw std::runtime_error("something else must stand there");]])
+jinja_patch(runtime.h [[assert(dynamic_cast<T *>(ptr.get()) != nullptr || dynamic_cast<U *>(ptr.get()) != nullptr);]]
+  [[if (dynamic_cast<T *>(ptr.get()) == nullptr && dynamic_cast<U *>(ptr.get()) == nullptr) {
+        throw std::runtime_error("something else must stand there");
+    }]])
+jinja_patch(parser.cpp [[assert(start_pos < tokens.size());]]
+  [[if (start_pos >= tokens.size()) throw std::runtime_error("it ends too early");]])
 jinja_patch(runtime.cpp [[value statement::execute(context & ctx) const {]]
   [[value statement::execute(context & ctx) const {
     const mayfly::template_budget::Step step;]])

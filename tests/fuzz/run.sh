@@ -26,7 +26,7 @@ seeds() {
   [ ! -d "tests/data/fuzz/$1" ] || cp -r "tests/data/fuzz/$1/." "$2/"
   case $1 in
     config) for f in configs/*.yaml configs/*/*.yaml tests/data/config/*; do [ ! -f "$f" ] || cp "$f" "$2/$(echo "$f" | tr / _)"; done ;;
-    records) for f in tests/data/*/*.jsonl; do head -n 3 "$f" > "$2/$(echo "$f" | tr / _)"; done ;;
+    records) for f in configs/demo/*.jsonl; do head -n 3 "$f" > "$2/$(echo "$f" | tr / _)"; done ;;
     tokenizer) for f in tests/data/*/tokenizer.json; do [ "$(wc -c < "$f")" -gt 200000 ] || { printf '\005Hello'; cat "$f"; } > "$2/$(echo "$f" | tr / _)"; done ;;
   esac
 }
