@@ -11,6 +11,7 @@ apt_format="clang-format-14"
 apt_lint="clang-format-14 clang-tidy"
 apt_package="dpkg-dev file"
 apt_test="strace e2fsprogs xfsprogs mount"
+apt_boot="systemd-container debootstrap iproute2"
 
 check_system() {
   [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
@@ -246,6 +247,17 @@ setup_package() {
   packages $apt_build $apt_package
   setup_build
 }
+# The file system that tests/boot boots; only root can make it and boot it. Without it those tests are
+# skipped, with the reason.
+setup_boot() {
+  [ "$(id -u)" = 0 ] || return 0
+  packages $apt_boot
+  need_space 1000 "the machine that the boot tests boot"
+  attempt boot-root "make the machine that the tests boot (2 minutes, once)" \
+    env MAYFLY_CACHE="$cache" python3 tests/boot/container.py ||
+    say "note: the boot tests are skipped: ${logs#"$root"/}/boot-root.log"
+}
+
 setup_test() {
   packages $apt_build $apt_format $apt_test
   setup_build
@@ -254,5 +266,6 @@ setup_test() {
   setup_oracle
   setup_oracle_hub0
   setup_oracle_aws
+  setup_boot
   unlock_cache
 }
