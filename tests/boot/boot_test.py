@@ -37,7 +37,7 @@ def scenario(level):
 @scenario("commit")
 def whole():
     """Nothing is taken away: order of the start, secrets, sandbox, hostile texts, the agent's own end."""
-    m = Machine("whole", served=True, hub=True, epochs=3, step_ms=60, steps_per_epoch=40,
+    m = Machine("whole", served=True, hub=True, epochs=3, step_ms=150, steps_per_epoch=40,
                 text=HOSTILE)
     try:
         m.boot()
