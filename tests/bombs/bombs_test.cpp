@@ -238,7 +238,7 @@ TEST_F(BombTest, ChatTemplates) {
     config.chat_template = source;
     config.chat_template_file = "chat_template.jinja";
     ++bombs_;
-    const double began = processor_seconds();
+    [[maybe_unused]] const double began = processor_seconds();
     const auto compiled = ChatTemplate::compile(config, WallTime{});
     const bool refused = !compiled || !compiled->render(messages, true);
     EXPECT_TRUE(refused) << source.substr(0, 100);
