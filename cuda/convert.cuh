@@ -31,7 +31,13 @@ template <class T>
 __device__ inline T narrow(float value) {
 #ifdef __CUDACC__
   if constexpr (std::is_same_v<T, Bf16>) {
+#if __CUDA_ARCH__ >= 800
     return {__bfloat16_as_ushort(__float2bfloat16_rn(value))};
+#else  // CUDA's own replacement needs more registers than a block of 1024 threads has
+    const unsigned bits = __float_as_uint(value);
+    const unsigned nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    return {static_cast<std::uint16_t>(value != value ? 0x7fffu : nearest)};
+#endif
   } else if constexpr (std::is_same_v<T, Fp16>) {
     return {__half_as_ushort(__float2half_rn(value))};
   } else {

@@ -32,6 +32,7 @@ struct alignas(sizeof(T) * n) Pack {
 // `from` is aligned to the whole pack. 16 bytes go as one instruction, whatever they consist of.
 template <int n = 1, class T>
 __device__ inline Pack<T, n> load(const T* from) {
+  __builtin_assume(__isGlobal(from));  // where it is chosen between two, nvcc does not see it
   if constexpr (sizeof(Pack<T, n>) == sizeof(uint4)) {
     const uint4 bits = *reinterpret_cast<const uint4*>(from);
     Pack<T, n> value;
@@ -44,10 +45,14 @@ __device__ inline Pack<T, n> load(const T* from) {
 
 template <class T, int n>
 __device__ inline void store(T* to, Pack<T, n> value) {
+  __builtin_assume(__isGlobal(to));
   if constexpr (sizeof(value) == sizeof(uint4)) {
     uint4 bits;
     memcpy(&bits, &value, sizeof value);
-    *reinterpret_cast<uint4*>(to) = bits;
+    // nvcc 13.0 splits an assignment into four stores in some kernels (see cuda/compiled.tsv).
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)),
+                 "r"(bits.x), "r"(bits.y), "r"(bits.z), "r"(bits.w)
+                 : "memory");
   } else {
     *reinterpret_cast<Pack<T, n>*>(to) = value;
   }

@@ -229,21 +229,20 @@ Error nf4_dequantize(T* weight, const std::uint8_t* packed, const Nf4Scales& sca
 
 std::array<float, 256> nf4_scale_code() {
   // Seven decades; in decade i the middles of 2^i equal parts of [0.1, 1], times 10^(i - 6), of
-  // both signs; and 0 and 1. In the precision and order of operations of torch.linspace (float,
-  // from the end in the upper half) and Python (double).
+  // both signs; and 0 and 1. torch.linspace, with which bitsandbytes makes it, differs in the last
+  // bit from one processor to another.
   std::vector<float> code = {0.0f, 1.0f};
   for (int i = 0; i < 7; ++i) {
     const int parts = 1 << i;
     const float step = (1.0f - 0.1f) / static_cast<float>(parts);
     const auto boundary = [&](int k) {
-      return k < (parts + 1) / 2 + (parts + 1) % 2 * 0
-                 ? 0.1f + step * static_cast<float>(k)
-                 : 1.0f - step * static_cast<float>(parts - k);
+      return k < (parts + 1) / 2 ? 0.1f + step * static_cast<float>(k)
+                                 : 1.0f - step * static_cast<float>(parts - k);
     };
     const double decade = std::pow(10.0, i - 6);
     for (int k = 0; k < parts; ++k) {
       const float middle = (boundary(k) + boundary(k + 1)) / 2.0f;
-      const auto value = static_cast<float>(static_cast<float>(decade) * middle);
+      const float value = static_cast<float>(decade) * middle;
       code.push_back(value);
       code.push_back(-value);
     }

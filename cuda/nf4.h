@@ -7,7 +7,8 @@
 //   absmax_b ≈ code8[q8_b] · scale_c + offset    w ≈ round(code[q] · absmax_b)
 //
 // Source   Dettmers et al. 2023, arXiv:2305.14314; bit for bit what bitsandbytes 0.50.2 computes on
-//          the CPU (`oracle.nf4`): products and sums are rounded one by one, never fused.
+//          the CPU (`oracle.nf4`): products and sums are rounded one by one, never fused. But for
+//          q8: there bitsandbytes' CPU path takes a neighbour of the nearest one time in 700.
 // Shapes   weight (count), flattened row-major, blocks of consecutive weights; packed
 //          ((count + 1) / 2), two weights a byte, the first in the high half.
 // Types    weight T: float, Bf16, Fp16; packed, q8 uint8; all else float.
@@ -50,7 +51,8 @@ inline constexpr Nf4Code kNf4Code = {{
     1.0f,
 }};
 
-// bitsandbytes' signed dynamic map of eight bits, sorted; a checkpoint brings its own copy.
+// bitsandbytes' signed dynamic map of eight bits, sorted, to the last bit but one; a checkpoint
+// brings its own copy.
 std::array<float, 256> nf4_scale_code();
 
 // Where the blocks' scales are: in `absmax`, or, if that is null, quantised in the rest.

@@ -39,17 +39,20 @@ __global__ void __launch_bounds__(kMostThreads)
 
   Pack<T, kPack> kept[kKept];
   float sum_of_squares = 0.0f;
+#pragma unroll
   for (int k = 0; k < kKept; ++k) {
     const int c = first + k * stride;
     if (c >= cols) continue;
     kept[k] = load<kPack>(x + start + c);
     if (residual != nullptr) {
       const Pack<T, kPack> more = load<kPack>(residual + start + c);
+#pragma unroll
       for (int i = 0; i < kPack; ++i) {
         kept[k].at[i] = narrow<T>(widen(kept[k].at[i]) + widen(more.at[i]));
       }
       store(s + start + c, kept[k]);
     }
+#pragma unroll
     for (int i = 0; i < kPack; ++i) {
       const float value = widen(kept[k].at[i]);
       sum_of_squares += value * value;
@@ -57,11 +60,13 @@ __global__ void __launch_bounds__(kMostThreads)
   }
   const float scale = inverse_rms(block_sum(sum_of_squares, partials), form);
 
+#pragma unroll
   for (int k = 0; k < kKept; ++k) {
     const int c = first + k * stride;
     if (c >= cols) continue;
     const Pack<T, kPack> w = load<kPack>(weight + c);
     Pack<T, kPack> out;
+#pragma unroll
     for (int i = 0; i < kPack; ++i) {
       out.at[i] =
           narrow<T>(weighted<T>(widen(kept[k].at[i]), scale, widen(w.at[i]), form.one_plus));
@@ -112,12 +117,14 @@ __global__ void __launch_bounds__(kMostThreads)
   float m[kKept][kPack];
   float sum_of_squares = 0.0f;
   float sum_of_products = 0.0f;
+#pragma unroll
   for (int k = 0; k < kKept; ++k) {
     const int c = first + k * stride;
     if (c >= cols) continue;
     kept[k] = load<kPack>(s + start + c);
     const Pack<T, kPack> gradient = load<kPack>(dy + start + c);
     const Pack<T, kPack> w = load<kPack>(weight + c);
+#pragma unroll
     for (int i = 0; i < kPack; ++i) {
       const float value = widen(kept[k].at[i]);
       m[k][i] = gradient_before_weight<T>(widen(gradient.at[i]), widen(w.at[i]), form.one_plus);
@@ -129,12 +136,14 @@ __global__ void __launch_bounds__(kMostThreads)
   const float mean = block_sum(sum_of_products, partials) / static_cast<float>(form.cols);
   const float back = scale * scale * mean;
 
+#pragma unroll
   for (int k = 0; k < kKept; ++k) {
     const int c = first + k * stride;
     if (c >= cols) continue;
     Pack<T, kPack> more;
     if (dresidual != nullptr) more = load<kPack>(dresidual + start + c);
     Pack<T, kPack> out;
+#pragma unroll
     for (int i = 0; i < kPack; ++i) {
       float value = scale * (m[k][i] - widen(kept[k].at[i]) * back);
       if (dresidual != nullptr) value += widen(more.at[i]);

@@ -225,6 +225,35 @@ setup_oracle_aws() {
   echo "$made_from" >"$folder/.stamp"
 }
 
+# cuobjdump and nvdisasm, of which a small CUDA toolkit has neither.
+setup_cuda_tools() {
+  local folder=$cache/cuda-tools-13.5.37 made_from
+  made_from=$(stamp requirements/cuda-tools.txt)
+  is_made "$folder" "$made_from" && return
+  download cuda-tools-download "download NVIDIA's readers of machine code (5 MB)" requirements/cuda-tools.txt \
+    --only-binary :all:
+  step cuda-tools "unpack them" unpack_cuda_tools "$folder"
+  into_place "$folder" "$made_from"
+}
+unpack_cuda_tools() {
+  local wheel
+  rm -rf "$1.new" && mkdir -p "$1.new/bin" &&
+    for wheel in "$cache"/wheels/nvidia_cuda_{cuobjdump,nvdisasm}-13.5.37-*.whl; do
+      unzip -q -o -j "$wheel" 'nvidia/cu13/bin/*' -d "$1.new/bin"
+    done && chmod +x "$1.new/bin/cuobjdump" "$1.new/bin/nvdisasm"
+}
+
+setup_bitsandbytes() {
+  local folder=$cache/bitsandbytes-0.50.2 made_from
+  made_from=$(stamp requirements/oracle-nf4.txt)
+  is_made "$folder" "$made_from" && return
+  download bitsandbytes-download "download bitsandbytes (43 MB)" requirements/oracle-nf4.txt --only-binary :all:
+  rm -rf "$folder.new"
+  step bitsandbytes "unpack its part for the CPU" unzip -q -o "$cache"/wheels/bitsandbytes-0.50.2-*.whl \
+    -x '*cuda*.so' '*rocm*.so' '*xpu*.so' -d "$folder.new"
+  into_place "$folder" "$made_from"
+}
+
 # What each command needs, from little to much.
 setup_light_build() {
   packages $apt_build
@@ -267,5 +296,7 @@ setup_test() {
   setup_oracle_hub0
   setup_oracle_aws
   setup_boot
+  setup_bitsandbytes
+  if nvcc_path >/dev/null; then setup_cuda_tools; fi
   unlock_cache
 }
