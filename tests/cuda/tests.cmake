@@ -45,8 +45,7 @@ endif()
 add_test(NAME kernels.races COMMAND ${kernel_folder}/races/run.sh $<TARGET_FILE:kernel_races>)
 set_tests_properties(kernels.races PROPERTIES TIMEOUT 300 LABELS kernels SKIP_RETURN_CODE 77)
 
-# What nvcc made of them, where there is nvcc; elsewhere the program says that and skips. A test of
-# ./dev test from the day on which its record, cuda/compiled.tsv, is checked in; until then by hand.
+# What nvcc made of them, where there is nvcc; elsewhere the program says that and skips.
 mayfly_kernel_tests(kernel_compiled_tests ${kernel_folder}/compiled/compiled_test.cpp
   ${kernel_folder}/compiled/machine_code.cpp)
 target_include_directories(kernel_compiled_tests PRIVATE ${CMAKE_SOURCE_DIR})
@@ -59,9 +58,5 @@ endif()
 target_compile_definitions(kernel_compiled_tests PRIVATE
   MAYFLY_KERNEL_ARCHIVE="${kernel_archive}"
   MAYFLY_CUDA_TOOLS="${MAYFLY_CACHE}/cuda-tools-13.5.37/bin")
-if(EXISTS ${CMAKE_SOURCE_DIR}/cuda/compiled.tsv)
-  add_test(NAME kernels.compiled COMMAND kernel_compiled_tests)
-  set_tests_properties(kernels.compiled PROPERTIES TIMEOUT 600 LABELS kernels)
-else()
-  set_target_properties(kernel_compiled_tests PROPERTIES EXCLUDE_FROM_ALL ON)
-endif()
+add_test(NAME kernels.compiled COMMAND kernel_compiled_tests)
+set_tests_properties(kernels.compiled PROPERTIES TIMEOUT 600 LABELS kernels)
