@@ -54,11 +54,12 @@ struct LimitsConfig {
     field("reserve", &Self::reserve,
           FieldDoc{.doc = "Stop training this long before a limit, to save and upload.",
                    .at_least = 0});
-    field("rescue_budget", &Self::rescue_budget,
-          FieldDoc{.doc = "Spend up to this of the limit on an adapter that the reserve did not get "
-                          "uploaded; by default the least of $5, 5 % of the limit and 15 minutes.",
-                   .unit = "USD",
-                   .at_least = 0});
+    field(
+        "rescue_budget", &Self::rescue_budget,
+        FieldDoc{.doc = "Spend up to this of the limit on an adapter that the reserve did not get "
+                        "uploaded; by default the least of $5, 5 % of the limit and 15 minutes.",
+                 .unit = "USD",
+                 .at_least = 0});
     field("upload_timeout", &Self::upload_timeout,
           FieldDoc{.doc = "Longest wait for the final upload before the instance goes anyway.",
                    .at_least = 1});

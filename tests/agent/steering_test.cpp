@@ -60,9 +60,9 @@ class SteeringTest : public TemporaryFolder {
 TEST_F(SteeringTest, ThePortShowsNothingWithoutTheToken) {
   for (const char* path : {"/", "/status", "/metrics", "/nothing", "/request"}) {
     for (const std::string& wrong :
-         {std::string(), "Bearer " + token.substr(1), "Bearer " + token + "a", std::string("Bearer "),
-          "Basic " + base64_encode("user:wrong"), "Basic " + base64_encode(token), std::string("Basic ???"),
-          token}) {
+         {std::string(), "Bearer " + token.substr(1), "Bearer " + token + "a",
+          std::string("Bearer "), "Basic " + base64_encode("user:wrong"),
+          "Basic " + base64_encode(token), std::string("Basic ???"), token}) {
       const SteeringAnswer answer = steering.answer(get(path, wrong), Door::port);
       EXPECT_EQ(answer.status, 401) << path << " " << wrong;
       EXPECT_THAT(answer.body, Not(HasSubstr("training")));

@@ -261,7 +261,8 @@ inline SimulationResult liveness(unsigned seed) {
   const bool in_peace = !world.notice_at && world.fired.count("asked to stop") == 0 &&
                         result.uploading_since.value_or(Age::zero()) > heal_at;
   const bool done = state.reason == StopReason::finished && in_peace;
-  if (hub_works && done && state.exit_code.value_or(0) != 0) world.broken.push_back("lost: not all is safe");
+  if (hub_works && done && state.exit_code.value_or(0) != 0)
+    world.broken.push_back("lost: not all is safe");
   return verdict(world, std::move(result));
 }
 
