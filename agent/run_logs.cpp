@@ -1,7 +1,10 @@
 #include "agent/run_logs.h"
 
 #include <algorithm>
-#include <fstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/atomic_file.h"
 #include "core/scrub.h"
@@ -21,15 +24,27 @@ constexpr std::int64_t kTrainerBytes = 1 << 20;
 // The end of a file, from the beginning of a line on: a secret that was cut at its front would not
 // be recognised.
 std::string last_bytes(const fs::path& path, std::int64_t most) {
-  std::error_code code;
-  const auto size = static_cast<std::int64_t>(fs::file_size(path, code));
-  if (code) return {};
-  const std::int64_t wanted = std::min(size, most);
-  std::ifstream in(path, std::ios::binary);
-  in.seekg(size - wanted);
-  std::string bytes(static_cast<std::size_t>(wanted), '\0');
-  in.read(bytes.data(), wanted);
-  bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  // The trainer may write into these folders, the agent may read what the trainer may not: a link
+  // is not followed, and a pipe is not waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return {};
+  struct stat status {};
+  std::string bytes;
+  std::int64_t size = 0;
+  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    size = status.st_size;
+    bytes.resize(static_cast<std::size_t>(std::min(size, most)));
+  }
+  const auto wanted = static_cast<std::int64_t>(bytes.size());
+  std::int64_t got = 0;
+  while (got < wanted) {
+    const ssize_t part = ::pread(fd, bytes.data() + got, static_cast<std::size_t>(wanted - got),
+                                 size - wanted + got);
+    if (part <= 0) break;
+    got += part;
+  }
+  ::close(fd);
+  bytes.resize(static_cast<std::size_t>(got));
   if (wanted < size) {
     const auto end = bytes.find('\n');
     bytes.erase(0, end == std::string::npos ? bytes.size() : end + 1);

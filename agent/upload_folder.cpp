@@ -25,7 +25,7 @@ std::vector<StoreUpload> files_in(const fs::path& folder) {
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(folder, code)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file(code) && is_published(name)) files.push_back({entry.path(), name});
+    if (is_plain_file(entry.path()) && is_published(name)) files.push_back({entry.path(), name});
   }
   std::sort(files.begin(), files.end(),
             [](const StoreUpload& a, const StoreUpload& b) { return a.path < b.path; });
@@ -41,7 +41,8 @@ Result<std::vector<ManifestEntry>> whole_manifest(const fs::path& folder) {
 Status link_or_copy(const fs::path& source, const fs::path& target) {
   if (::link(source.c_str(), target.c_str()) == 0) return Unit{};
   std::error_code code;
-  fs::copy_file(source, target, fs::copy_options::overwrite_existing, code);
+  fs::copy(source, target, fs::copy_options::overwrite_existing | fs::copy_options::copy_symlinks,
+           code);
   if (!code) return Unit{};
   const bool full = code == std::errc::no_space_on_device;
   return Error{full ? ErrorKind::no_space : ErrorKind::refused,
@@ -57,6 +58,11 @@ Status freeze(const std::vector<StoreUpload>& sources, const fs::path& frozen) {
   for (const StoreUpload& source : sources) {
     const Status linked = link_or_copy(source.source, fresh / source.path);
     if (!linked) return linked;
+    // The trainer may have put a link in its place after the manifest was checked, to a file that
+    // it may not read itself.
+    if (!is_plain_file(fresh / source.path)) {
+      return Error{ErrorKind::corrupt, source.source.string() + " is no file of its own"};
+    }
   }
   return publish_folder(fresh, frozen);
 }
@@ -90,10 +96,12 @@ Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const st
   }
   const Status done = freeze(sources, frozen);
   if (done) return files_in(frozen);
+  const ErrorKind why = done.error().kind;
+  if (why == ErrorKind::not_found || why == ErrorKind::corrupt) {
+    return while_doing("freezing " + label, done.error());
+  }
   // On a disk that takes nothing more the folder itself is sent: the trainer may not delete it
   // before the agent has let it go.
-  if (done.error().kind == ErrorKind::not_found)
-    return while_doing("freezing " + label, done.error());
   log_warn("uploading " + folder + " from its place: " + done.error().message);
   return sources;
 }

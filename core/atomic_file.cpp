@@ -69,6 +69,11 @@ fs::path folder_of(const fs::path& path) {
 
 }  // namespace
 
+bool is_plain_file(const std::filesystem::path& path) {
+  std::error_code code;
+  return std::filesystem::symlink_status(path, code).type() == std::filesystem::file_type::regular;
+}
+
 Result<std::string> read_file(const fs::path& path) {
   std::error_code code;
   if (fs::is_directory(path, code)) {

@@ -17,6 +17,10 @@ namespace mayfly {
 
 Result<std::string> read_file(const std::filesystem::path& path);
 
+// Whether there is a file of its own under that name: no link, pipe or device, which somebody who
+// may write into the folder could put there to have another file read.
+bool is_plain_file(const std::filesystem::path& path);
+
 // Writes `<path>.tmp.<pid>`, syncs, renames over `path`, syncs the folder. The folder must exist.
 // `mode` as chmod takes it: 0600 for anything secret.
 Status write_file(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);

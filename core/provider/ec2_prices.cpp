@@ -18,7 +18,7 @@ std::optional<Usd> on_demand(const json& product) {
     if (!dimensions.is_object()) continue;
     for (const json& dimension : dimensions) {
       const auto price = dollars_of(number_of(member(dimension, "pricePerUnit"), "USD"));
-      if (text_of(dimension, "unit") == "Hrs" && price && price->micros > 0) return price;
+      if (text_at(dimension, "unit") == "Hrs" && price && price->micros > 0) return price;
     }
   }
   return std::nullopt;
@@ -46,13 +46,13 @@ Result<PricePage> read_price_page(const std::string& body) {
     return Error{ErrorKind::corrupt, "the list of prices has no PriceList"};
   }
   PricePage page;
-  page.next = text_of(*answer, "NextToken");
+  page.next = text_at(*answer, "NextToken");
   for (const json& row : list_of(*answer, "PriceList")) {
     if (!row.is_string()) continue;  // each product is JSON in a text
     const Result<json> product = parse_json(row.get_ref<const std::string&>(), "a product");
     if (!product) continue;
     const json& attributes = member(member(*product, "product"), "attributes");
-    const std::string type = text_of(attributes, "instanceType");
+    const std::string type = text_at(attributes, "instanceType");
     if (const auto price = on_demand(*product); price && !type.empty())
       page.per_hour[type] = *price;
   }

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "core/usd.h"
 
 namespace mayfly {
@@ -17,11 +18,6 @@ inline const nlohmann::json& member(const nlohmann::json& object, const char* ke
   if (!object.is_object()) return null;
   const auto found = object.find(key);
   return found == object.end() ? null : *found;
-}
-
-inline std::string text_of(const nlohmann::json& object, const char* key) {
-  const nlohmann::json& value = member(object, key);
-  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 // Also of a number in quotes.

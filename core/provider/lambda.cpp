@@ -44,13 +44,13 @@ Error meaning(const HttpResponse& response) {
   const Result<json> body = parse_json(response.body, "the answer");
   std::string code, text;
   if (body) {
-    code = text_of(member(*body, "error"), "code");
-    text = text_of(member(*body, "error"), "message");
+    code = text_at(member(*body, "error"), "code");
+    text = text_at(member(*body, "error"), "message");
   }
   if (text.empty()) text = excerpt(response.body);
   Error error{kind_of_status(response.status),
               std::to_string(response.status) + (code.empty() ? "" : " " + code) + ": " + text};
-  if (body) error.hint = text_of(member(*body, "error"), "suggestion");
+  if (body) error.hint = text_at(member(*body, "error"), "suggestion");
   for (const CodeRow& row : kCodes) {
     const bool fits = row.code.ends_with('/') ? code.starts_with(row.code) : code == row.code;
     if (fits) error.kind = row.kind;
@@ -92,7 +92,7 @@ void add_offers(const std::string& name, const json& entry, std::vector<Offer>& 
   const json& specs = member(type, "specs");
   const std::optional<double> price_cents = number_of(type, "price_cents_per_hour");
   if (!price_cents || *price_cents < 0) return;
-  const std::string description = text_of(type, "gpu_description");
+  const std::string description = text_at(type, "gpu_description");
   Offer offer;
   offer.provider = "lambda";
   offer.cloud = "lambda";
@@ -108,15 +108,15 @@ void add_offers(const std::string& name, const json& entry, std::vector<Offer>& 
   if (description.find("SXM") != std::string::npos) offer.nvlink = offer.gpu_count > 1;
   if (description.find("PCIe") != std::string::npos) offer.nvlink = false;
   for (const json& region : list_of(entry, "regions_with_capacity_available")) {
-    offer.region = text_of(region, "name");
-    offer.country = text_of(region, "description");
+    offer.region = text_at(region, "name");
+    offer.country = text_at(region, "description");
     offers.push_back(offer);
   }
 }
 
 std::string tag_of(const json& instance, std::string_view key) {
   for (const json& tag : list_of(instance, "tags")) {
-    if (text_of(tag, "key") == key) return text_of(tag, "value");
+    if (text_at(tag, "key") == key) return text_at(tag, "value");
   }
   return {};
 }
@@ -131,10 +131,10 @@ InstanceState state_of(const std::string& status) {
 
 Instance instance_of(const json& from, WallTime now) {
   Instance instance;
-  instance.id = text_of(from, "id");
+  instance.id = text_at(from, "id");
   instance.run_id = tag_of(from, kRunTag);
-  if (instance.run_id.empty()) instance.run_id = run_of_name(text_of(from, "name"));
-  instance.state = state_of(text_of(from, "status"));
+  if (instance.run_id.empty()) instance.run_id = run_of_name(text_at(from, "name"));
+  instance.state = state_of(text_at(from, "status"));
   const std::string created = tag_of(from, kCreatedTag);
   instance.created_at = now;
   if (!created.empty()) {
@@ -145,9 +145,9 @@ Instance instance_of(const json& from, WallTime now) {
   const json& type = member(from, "instance_type");
   instance.price = {cents(std::llround(number_of(type, "price_cents_per_hour").value_or(0))),
                     kBillingStep};
-  instance.address = text_of(from, "ip");
+  instance.address = text_at(from, "ip");
   instance.ssh_user = "ubuntu";
-  instance.detail = text_of(from, "status");
+  instance.detail = text_at(from, "status");
   return instance;
 }
 
@@ -185,8 +185,8 @@ Result<std::string> LambdaProvider::key_name(const std::string& public_key) {
   if (!keys) return keys.error();
   if (keys->is_array()) {
     for (const json& key : *keys) {
-      if (key_material(text_of(key, "public_key")) == key_material(public_key)) {
-        return text_of(key, "name");
+      if (key_material(text_at(key, "public_key")) == key_material(public_key)) {
+        return text_at(key, "name");
       }
     }
   }
@@ -258,7 +258,7 @@ Result<std::vector<Instance>> LambdaProvider::find_run(const std::string& run_id
 Result<Instance> LambdaProvider::get(const InstanceId& id) {
   const auto data = data_of(api_.read("/instances/" + percent_encode(id)), "Lambda's instance");
   if (!data) return data.error();
-  if (text_of(*data, "id") != id) {
+  if (text_at(*data, "id") != id) {
     return Error{ErrorKind::corrupt, "Lambda answered with another instance than " + id};
   }
   return instance_of(*data, clock_.now());

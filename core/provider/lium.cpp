@@ -47,11 +47,11 @@ Error meaning(const HttpResponse& response) {
   const Result<json> body = parse_json(response.body, "the answer");
   std::string code, text, hint;
   if (body) {
-    code = text_of(member(*body, "error"), "code");
-    hint = text_of(member(*body, "error"), "hint");
-    text = text_of(member(*body, "error"), "message");
-    if (text.empty()) text = text_of(*body, "detail");
-    if (text.empty()) text = text_of(*body, "message");
+    code = text_at(member(*body, "error"), "code");
+    hint = text_at(member(*body, "error"), "hint");
+    text = text_at(member(*body, "error"), "message");
+    if (text.empty()) text = text_at(*body, "detail");
+    if (text.empty()) text = text_at(*body, "message");
   }
   if (text.empty()) text = excerpt(response.body);
   Error error{kind_of_status(response.status),
@@ -115,29 +115,29 @@ std::vector<int> rentable_counts(const json& node) {
 
 void add_offers(const json& node, std::vector<Offer>& offers) {
   const std::optional<Usd> per_gpu = dollars_of(number_of(node, "price_per_gpu"));
-  if (!per_gpu || text_of(node, "id").empty()) return;
+  if (!per_gpu || text_at(node, "id").empty()) return;
   const json& specs = member(node, "specs");
   const json& cards = list_of(member(specs, "gpu"), "details");
-  std::string card = text_of(node, "machine_name");
-  if (card.empty() && !cards.empty()) card = text_of(cards.front(), "name");
+  std::string card = text_at(node, "machine_name");
+  if (card.empty() && !cards.empty()) card = text_at(cards.front(), "name");
   constexpr int kMib = 1024;
   constexpr double kKib = 1024.0 * 1024.0;
   Offer offer;
   offer.provider = "lium";
   offer.cloud = "lium";
   offer.instance_type = card;
-  offer.host = text_of(node, "id");
+  offer.host = text_at(node, "id");
   offer.gpu = gpu_model(card);
   offer.vram_gb = memory_in_name_gb(card);
   if (offer.vram_gb == 0 && !cards.empty()) {
     offer.vram_gb = (count_of(cards.front(), "capacity") + kMib / 2) / kMib;
   }
   const json& location = member(node, "location");
-  offer.country = text_of(location, "country");
-  offer.city = text_of(location, "city");
-  offer.region = text_of(location, "region");
+  offer.country = text_at(location, "country");
+  offer.city = text_at(location, "city");
+  offer.region = text_at(location, "region");
   if (offer.region.empty()) offer.region = offer.country;
-  offer.spot = text_of(node, "tier") == "spot";
+  offer.spot = text_at(node, "tier") == "spot";
   offer.nvlink = maybe_flag_of(node, "nvlink");
   offer.upload_mbps = number_of(node, "effective_upload_speed_mbps");
   offer.download_mbps = number_of(node, "effective_download_speed_mbps");
@@ -167,18 +167,18 @@ InstanceState state_of(const std::string& status) {
 
 Instance instance_of(const json& from, WallTime now) {
   Instance instance;
-  instance.id = text_of(from, "id");
-  instance.run_id = run_of_name(text_of(from, "pod_name"));
-  instance.state = state_of(text_of(from, "status"));
-  const Result<WallTime> created = parse_vendor_time(text_of(from, "created_at"));
+  instance.id = text_at(from, "id");
+  instance.run_id = run_of_name(text_at(from, "pod_name"));
+  instance.state = state_of(text_at(from, "status"));
+  const Result<WallTime> created = parse_vendor_time(text_at(from, "created_at"));
   instance.created_at = created ? *created : now;
   instance.price = {dollars_of(number_of(from, "price")).value_or(Usd{}), kBillingStep};
-  if (const auto target = read_ssh_command(text_of(from, "ssh_connect_cmd"))) {
+  if (const auto target = read_ssh_command(text_at(from, "ssh_connect_cmd"))) {
     instance.address = target->host;
     instance.ssh_port = target->port;
   }
   instance.ssh_user = "root";
-  instance.detail = text_of(from, "status");
+  instance.detail = text_at(from, "status");
   return instance;
 }
 
@@ -256,7 +256,7 @@ Result<std::string> LiumProvider::template_for(const std::string& pod_name) {
   // A second one that nobody uses costs nothing.
   const auto made = parsed(api_.repeat("POST", "/templates", json_line(body)), "Lium's template");
   if (!made) return made.error();
-  const std::string id = text_of(*made, "id");
+  const std::string id = text_at(*made, "id");
   if (id.empty()) return Error{ErrorKind::corrupt, "Lium's template has no id"};
   templates_[pod_name] = id;
   return id;
@@ -305,7 +305,7 @@ CreateOutcome LiumProvider::create(const InstanceSpec& spec) {
     return outcome;
   }
   const Result<json> reply = parse_json(answer.response->body, "Lium's answer to rent");
-  const std::string id = reply ? text_of(*reply, "pod_id") : std::string();
+  const std::string id = reply ? text_at(*reply, "pod_id") : std::string();
   if (id.empty()) {
     // Older servers say no more than that it went well: the pod is found by its name.
     return failed_outcome({ErrorKind::outcome_unknown, "Lium's answer to rent has no pod_id"});
@@ -335,7 +335,7 @@ Result<std::vector<Instance>> LiumProvider::find_run(const std::string& run_id) 
 Result<Instance> LiumProvider::get(const InstanceId& id) {
   const auto pod = parsed(api_.read("/pods/" + percent_encode(id)), "Lium's pod");
   if (!pod) return pod.error();
-  if (text_of(*pod, "id") != id) {
+  if (text_at(*pod, "id") != id) {
     return Error{ErrorKind::corrupt, "Lium answered with another pod than " + id};
   }
   return instance_of(*pod, clock_.now());
@@ -361,7 +361,7 @@ Result<ServerLimits> LiumProvider::limits_of(const InstanceId& id) {
   const auto pod = parsed(api_.read("/pods/" + percent_encode(id)), "Lium's pod");
   if (!pod) return pod.error();
   ServerLimits limits;
-  if (const Result<WallTime> end = parse_vendor_time(text_of(*pod, "removal_scheduled_at"))) {
+  if (const Result<WallTime> end = parse_vendor_time(text_at(*pod, "removal_scheduled_at"))) {
     limits.end_by = *end;
   }
   return limits;

@@ -26,9 +26,9 @@ Error meaning(const HttpResponse& response) {
   const Result<json> body = parse_json(response.body, "the answer");
   std::string code, text;
   if (body) {
-    code = text_of(*body, "error_code");
-    text = text_of(*body, "error");
-    if (text.empty()) text = text_of(*body, "message");
+    code = text_at(*body, "error_code");
+    text = text_at(*body, "error");
+    if (text.empty()) text = text_at(*body, "message");
   }
   if (text.empty()) text = excerpt(response.body);
   Error error{kind_of_status(response.status),
@@ -70,17 +70,17 @@ std::string image_of(const json& configuration) {
 
 void add_offers(const json& type, std::vector<Offer>& offers) {
   // Ours is a program that wants systemd and root; a container has neither.
-  const std::string deployment = text_of(type, "deployment_type");
+  const std::string deployment = text_at(type, "deployment_type");
   if (!deployment.empty() && deployment != "vm" && deployment != "baremetal") return;
   const json& configuration = member(type, "configuration");
   const std::optional<double> price_cents = number_of(type, "hourly_price");
   Offer offer;
   offer.provider = "shadeform";
-  offer.instance_type = text_of(type, "shade_instance_type");
-  offer.cloud = text_of(type, "cloud");
+  offer.instance_type = text_at(type, "shade_instance_type");
+  offer.cloud = text_at(type, "cloud");
   if (!price_cents || *price_cents < 0 || offer.instance_type.empty()) return;
   offer.price = {cents(std::llround(*price_cents)), kBillingStep};
-  offer.gpu = gpu_model(text_of(configuration, "gpu_type"));
+  offer.gpu = gpu_model(text_at(configuration, "gpu_type"));
   offer.gpu_count = count_of(configuration, "num_gpus");
   offer.vram_gb = count_of(configuration, "vram_per_gpu_in_gb");
   offer.vcpus = count_of(configuration, "vcpus");
@@ -90,8 +90,8 @@ void add_offers(const json& type, std::vector<Offer>& offers) {
   offer.image = image_of(configuration);
   for (const json& place : list_of(type, "availability")) {
     if (!flag_of(place, "available")) continue;
-    offer.region = text_of(place, "region");
-    offer.country = text_of(place, "display_name");
+    offer.region = text_at(place, "region");
+    offer.country = text_at(place, "display_name");
     offers.push_back(offer);
   }
 }
@@ -117,7 +117,7 @@ InstanceState state_of(const std::string& status) {
 
 // "$15.00" or "103.4".
 std::optional<Usd> estimate_of(const json& instance) {
-  std::string text = text_of(instance, "cost_estimate");
+  std::string text = text_at(instance, "cost_estimate");
   if (text.starts_with('$')) text.erase(0, 1);
   const json holder = {{"usd", text}};
   return dollars_of(number_of(holder, "usd"));
@@ -125,21 +125,21 @@ std::optional<Usd> estimate_of(const json& instance) {
 
 Instance instance_of(const json& from, WallTime now) {
   Instance instance;
-  instance.id = text_of(from, "id");
+  instance.id = text_at(from, "id");
   instance.run_id = run_of_tags(from);
-  instance.state = state_of(text_of(from, "status"));
-  const Result<WallTime> created = parse_vendor_time(text_of(from, "created_at"));
+  instance.state = state_of(text_at(from, "status"));
+  const Result<WallTime> created = parse_vendor_time(text_at(from, "created_at"));
   instance.created_at = created ? *created : now;
-  if (const Result<WallTime> ended = parse_vendor_time(text_of(from, "deleted_at"))) {
+  if (const Result<WallTime> ended = parse_vendor_time(text_at(from, "deleted_at"))) {
     instance.ended_at = *ended;
   }
   instance.price = {cents(std::llround(number_of(from, "hourly_price").value_or(0))), kBillingStep};
-  instance.address = text_of(from, "ip");
-  instance.ssh_user = text_of(from, "ssh_user");
+  instance.address = text_at(from, "ip");
+  instance.ssh_user = text_at(from, "ssh_user");
   if (const int port = count_of(from, "ssh_port"); port > 0) instance.ssh_port = port;
   instance.billed = estimate_of(from);
-  instance.detail = text_of(from, "status");
-  const std::string details = text_of(from, "status_details");
+  instance.detail = text_at(from, "status");
+  const std::string details = text_at(from, "status_details");
   if (!details.empty()) instance.detail += " (" + details + ")";
   return instance;
 }
@@ -198,8 +198,8 @@ Result<std::string> ShadeformProvider::key_id(const std::string& public_key,
   const auto keys = parsed(api_.read("/sshkeys"), "Shadeform's list of keys");
   if (!keys) return keys.error();
   for (const json& key : list_of(*keys, "ssh_keys")) {
-    if (key_material(text_of(key, "public_key")) == key_material(public_key)) {
-      return text_of(key, "id");
+    if (key_material(text_at(key, "public_key")) == key_material(public_key)) {
+      return text_at(key, "id");
     }
   }
   // The name holds the key's own hash: a name that is taken would be taken by the same key.
@@ -208,7 +208,7 @@ Result<std::string> ShadeformProvider::key_id(const std::string& public_key,
   const auto added =
       parsed(api_.repeat("POST", "/sshkeys/add", json_line(body)), "the answer to a new key");
   if (!added) return while_doing("adding the key of run " + run_id, added.error());
-  return text_of(*added, "id");
+  return text_at(*added, "id");
 }
 
 CreateOutcome ShadeformProvider::create(const InstanceSpec& spec) {
@@ -225,7 +225,7 @@ CreateOutcome ShadeformProvider::create(const InstanceSpec& spec) {
   const ChangeAnswer answer = api_.change("/instances/create", json_line(create_body(spec, *key)));
   if (!answer.response) return failed_outcome(answer.response.error(), answer.ask_again_after);
   const Result<json> body = parse_json(answer.response->body, "Shadeform's answer to create");
-  const std::string id = body ? text_of(*body, "id") : std::string();
+  const std::string id = body ? text_at(*body, "id") : std::string();
   if (id.empty()) {
     return failed_outcome({ErrorKind::outcome_unknown, "Shadeform's answer to create has no id"});
   }
@@ -265,7 +265,7 @@ Result<Instance> ShadeformProvider::get(const InstanceId& id) {
   const auto answer =
       parsed(api_.read("/instances/" + percent_encode(id) + "/info"), "Shadeform's instance");
   if (answer) {
-    if (text_of(*answer, "id") != id) {
+    if (text_at(*answer, "id") != id) {
       return Error{ErrorKind::corrupt, "Shadeform answered with another instance than " + id};
     }
     return instance_of(*answer, clock_.now());
@@ -303,7 +303,7 @@ Result<ServerLimits> ShadeformProvider::limits_of(const InstanceId& id) {
   if (!answer) return answer.error();
   const json& kept = member(*answer, "auto_delete");
   ServerLimits limits;
-  if (const Result<WallTime> end = parse_vendor_time(text_of(kept, "date_threshold"))) {
+  if (const Result<WallTime> end = parse_vendor_time(text_at(kept, "date_threshold"))) {
     limits.end_by = *end;
   }
   limits.spend_cap = dollars_of(number_of(kept, "spend_threshold"));

@@ -68,9 +68,12 @@ Status check_manifest(const fs::path& folder, const std::vector<std::string_view
     if (!named) return damaged_folder(folder, std::string(name) + " is missing");
   }
   for (const ManifestEntry& entry : *entries) {
+    if (!is_plain_file(folder / entry.name)) {
+      return damaged_folder(folder, entry.name + " is missing, or no file of its own");
+    }
     std::error_code code;
     const auto size = fs::file_size(folder / entry.name, code);
-    if (code) return damaged_folder(folder, entry.name + " is missing");
+    if (code) return damaged_folder(folder, entry.name + " cannot be read");
     if (static_cast<std::int64_t>(size) != entry.size) {
       return damaged_folder(folder, entry.name + " has " + std::to_string(size) + " bytes, not " +
                                         std::to_string(entry.size));

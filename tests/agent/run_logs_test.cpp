@@ -1,6 +1,8 @@
 // Logs are read by strangers once they are on a hub, and a hub refuses a commit with a token in it.
 #include "agent/run_logs.h"
 
+#include <sys/stat.h>
+
 #include "core/atomic_file.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -32,6 +34,20 @@ TEST_F(RunLogsTest, TheRunsOwnSecretsAreMaskedWhateverTheyLookLike) {
   const auto files = collect_logs(run_, "my-run", {Secret("correct horse battery")});
   ASSERT_TRUE(files);
   EXPECT_EQ(*read_file((*files)[0].source), "the pass phrase is ***\n");
+}
+
+// The trainer writes into this folder; the agent may read more than the trainer may.
+TEST_F(RunLogsTest, NeitherALinkNorAPipeIsRead) {
+  put("destroy.curl", "header = the key of the provider\n");
+  std::filesystem::create_directories(run_.logs());
+  std::filesystem::create_symlink(folder_ / "destroy.curl", run_.trainer_log());
+  std::filesystem::create_symlink(folder_ / "destroy.curl", run_.metrics());
+  ASSERT_EQ(::mkfifo(run_.events().c_str(), 0600), 0);
+  put("agent/status.json", "{}");
+  const auto files = collect_logs(run_, "my-run", {});
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1U);
+  EXPECT_EQ(files->front().path, "logs/my-run/status.json");
 }
 
 TEST_F(RunLogsTest, AnErrorLogSaysWhatIsKnown) {

@@ -37,6 +37,28 @@ TEST_F(UploadFolderTest, PublishesTheListAndNothingElse) {
                                              "tokenizer_config.json"}));
 }
 
+// The agent may read what the trainer, which writes these folders, may not.
+TEST_F(UploadFolderTest, ALinkToAnotherFileIsNotFollowed) {
+  put("secrets.json", "tokenizer.json");  // the very bytes that the manifest promises
+  fs::remove(folder_ / "checkpoints/checkpoint-8/tokenizer.json");
+  fs::create_symlink(folder_ / "secrets.json", folder_ / "checkpoints/checkpoint-8/tokenizer.json");
+  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_FALSE(files);
+  EXPECT_EQ(files.error().kind, ErrorKind::corrupt) << files.error().message;
+}
+
+TEST_F(UploadFolderTest, ALinkThatIsFrozenAlreadyIsNotSent) {
+  put("secrets.json", "a secret");
+  fs::create_directories(folder_ / "agent/upload/checkpoint-epoch-2");
+  fs::create_symlink(folder_ / "secrets.json",
+                     folder_ / "agent/upload/checkpoint-epoch-2/tokenizer.json");
+  put("agent/upload/checkpoint-epoch-2/README.md", "README.md");
+  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1U);
+  EXPECT_EQ(files->front().path, "README.md");
+}
+
 TEST_F(UploadFolderTest, OutlivesTheCheckpointItWasMadeFrom) {
   ASSERT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
   fs::remove_all(folder_ / "checkpoints");

@@ -26,6 +26,7 @@ CACHE = pathlib.Path(os.environ.get("MAYFLY_CACHE") or
                                   os.path.expanduser("~/.cache"), "mayfly"))
 ROOT = CACHE / "boot-root"
 libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000   # <sched.h>, <sys/mount.h>
 
 
 def release():
@@ -62,6 +63,10 @@ def make_root():
     distribution, suite = release()
     mirror = ("http://deb.debian.org/debian" if distribution == "debian"
               else "http://archive.ubuntu.com/ubuntu")
+    # debootstrap mounts /proc in there: in a mount namespace of our own, so that one that is killed
+    # leaves no mount in the cache, which somebody will delete one day.
+    if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None):
+        sys.exit(f"a mount namespace: {os.strerror(ctypes.get_errno())}")
     fresh = ROOT.with_name("boot-root.new")
     shutil.rmtree(fresh, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}"]

@@ -1,6 +1,6 @@
 // The last resort of a machine whose programs are all dead: curl alone, with a file. So the real
 // curl sends it here, to each vendor's fake, and the machine must end.
-#include "core/provider/destroy_call.h"
+#include "core/provider/destroy_file.h"
 
 #include <cstdlib>
 
@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-class DestroyCallTest : public TemporaryFolder {
+class DestroyFileTest : public TemporaryFolder {
  protected:
   // Whether curl sent the request of that file.
   bool curl(const std::string& config) {
@@ -33,7 +33,7 @@ class DestroyCallTest : public TemporaryFolder {
   }
 };
 
-TEST_F(DestroyCallTest, EndsAMachineOfEveryVendorThatNeedsIt) {
+TEST_F(DestroyFileTest, EndsAMachineOfEveryVendorThatNeedsIt) {
   if (!std::filesystem::exists("/usr/bin/curl")) GTEST_SKIP() << "there is no curl here";
   int tried = 0;
   for (const CloudKind& kind : cloud_kinds()) {
@@ -43,7 +43,7 @@ TEST_F(DestroyCallTest, EndsAMachineOfEveryVendorThatNeedsIt) {
     if (!call) continue;
     const auto instance = rig.rent_one();
     ASSERT_TRUE(instance) << kind.name;
-    const auto config = curl_config(*call, instance->id);
+    const auto config = destroy_config(*call, instance->id);
     ASSERT_TRUE(config);
     rig.clock.sleep_for(5s);  // a vendor's pace
     EXPECT_TRUE(curl(*config)) << kind.name;
@@ -54,27 +54,28 @@ TEST_F(DestroyCallTest, EndsAMachineOfEveryVendorThatNeedsIt) {
   EXPECT_EQ(tried, 3);
 }
 
-TEST_F(DestroyCallTest, SaysWhereItGoesForTheWatchdog) {
+TEST_F(DestroyFileTest, SaysWhereItGoesForTheWatchdog) {
   const DestroyCall call{"POST", "https://api.example.com/v1/{id}/delete", "", {}};
-  EXPECT_THAT(*curl_config(call, "i-1"), testing::StartsWith("# host api.example.com 443\n"));
+  EXPECT_THAT(*destroy_config(call, "i-1"), testing::StartsWith("# host api.example.com 443\n"));
 }
 
-TEST_F(DestroyCallTest, QuotesForCurl) {
+TEST_F(DestroyFileTest, QuotesForCurl) {
   const DestroyCall call{
       "POST", "http://127.0.0.1:9/{id}", R"({"id":"{id}\"})", {{"X-Key", Secret(R"(a"b\c)")}}};
-  const auto config = curl_config(call, "i/1");
+  const auto config = destroy_config(call, "i-1");
   ASSERT_TRUE(config);
-  EXPECT_THAT(*config, HasSubstr("url = \"http://127.0.0.1:9/i%2F1\"\n"));
+  EXPECT_THAT(*config, HasSubstr("url = \"http://127.0.0.1:9/i-1\"\n"));
   EXPECT_THAT(*config, HasSubstr(R"(header = "X-Key: a\"b\\c")"));
-  EXPECT_THAT(*config, HasSubstr(R"(data = "{\"id\":\"i/1\\\"}")"));
+  EXPECT_THAT(*config, HasSubstr(R"(data-raw = "{\"id\":\"i-1\\\"}")"));
 }
 
-TEST_F(DestroyCallTest, WritesNoLineThatItDidNotMean) {
+TEST_F(DestroyFileTest, WritesNoLineThatItDidNotMean) {
   const DestroyCall call{"POST", "https://h/{id}", "", {{"X-Key", Secret("a\nurl = evil")}}};
-  EXPECT_FALSE(curl_config(call, "i-1"));
-  EXPECT_FALSE(curl_config({"POST", "https://h/{id}", "", {}}, "i\n1"));
-  EXPECT_FALSE(curl_config({"POST", "https://h/{id}", "", {}}, ""));
-  EXPECT_FALSE(curl_config({"POST", "ftp://h/{id}", "", {}}, "i-1"));
+  EXPECT_FALSE(destroy_config(call, "i-1"));
+  EXPECT_FALSE(destroy_config({"POST", "https://h/{id}", "", {}}, "i\n1"));
+  EXPECT_FALSE(destroy_config({"POST", "https://h/{id}", "", {}}, "i/1"));
+  EXPECT_FALSE(destroy_config({"POST", "https://h/{id}", "", {}}, ""));
+  EXPECT_FALSE(destroy_config({"POST", "ftp://h/{id}", "", {}}, "i-1"));
 }
 
 }  // namespace
