@@ -196,6 +196,7 @@ class VerbParser {
       seconds("--timeout", line_.run.timeout, "Longest wait of --follow and --wait");
     }
     app_.add_flag("--user-data", line_.run.user_data, "Print the machine's start-up file");
+    app_.add_flag("--all-configs", line_.run.all_configs, "Offers with 1, 2, 4 and 8 GPUs");
     app_.add_flag_callback(
             "--smoke",
             [this] {
@@ -247,6 +248,9 @@ class VerbParser {
     };
     either("nvlink", wish.nvlink, "Only with NVLink between the GPUs; or only without");
     either("spot", wish.spot, "Only what may be taken away; or only what may not");
+    app_.add_option("--fits", line_.offers.fits,
+                    "Say where an adapter of this model can be trained")
+        ->type_name("MODEL");
     app_.add_flag("--wide", line_.offers.wide, "More columns");
     app_.add_flag("--all", line_.offers.all, "Every row, however many");
     app_.add_flag("--select", line_.offers.select, "Choose one, and print the flags that name it");

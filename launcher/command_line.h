@@ -35,6 +35,7 @@ struct RunFlags {
   bool user_data = false;  // print the rendered cloud-init instead of the plan
   bool follow = false;
   bool wait = false;
+  bool all_configs = false;                     // offers with 1, 2, 4 and 8 GPUs
   std::optional<std::chrono::seconds> timeout;  // of --wait and --follow
 };
 
@@ -67,6 +68,7 @@ struct OffersFlags {
   bool wide = false;
   bool all = false;  // every row
   bool select = false;
+  std::string fits;  // a model: its folder or hub id
 };
 
 struct ConfigFlags {

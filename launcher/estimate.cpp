@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/config/run_config.h"
+#include "core/model/gpu_table.h"
 #include "core/run/directory.h"
 #include "core/run/run_status.h"
 
@@ -20,20 +21,13 @@ constexpr double kFlopsPerCore = 30e9;
 constexpr double kFlopsPerParameterAndToken = 4.0;
 // Forward only.
 constexpr double kHeldOutShare = 0.4;
-// Boot, loading, saving, the last upload, destroying.
-constexpr double kOverheadSeconds = 12.0;
+constexpr double kAroundHere = 12.0;
+constexpr double kCloudBoots = 300.0;
+constexpr double kProgramBytes = 3e9;
+// Where an offer does not say: the slowest that clouds commonly give.
+constexpr double kCommonMbps = 1000;
 
-}  // namespace
-
-Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
-                     std::int64_t parameters) {
-  for (auto run = seen.rbegin(); run != seen.rend(); ++run) {
-    const auto status = read_status(RunDirectory{run->run_dir}.status().string());
-    if (!status || status->tokens_per_second <= 0) continue;
-    const auto plan = read_plan(run->plan);
-    if (!plan || plan->config.model.base != base) continue;
-    return {status->tokens_per_second, "speed measured in run " + run->name};
-  }
+Speed of_processor(std::int64_t parameters) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const double flops = kFlopsPerCore * cores;
   const double per_token = kFlopsPerParameterAndToken * static_cast<double>(parameters);
@@ -42,6 +36,37 @@ Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
                 "speed guessed: %u cores at %.0f Gflop/s each; no earlier run of this model here",
                 cores, kFlopsPerCore / 1e9);
   return {std::max(1.0, flops / std::max(1.0, per_token)), text.data()};
+}
+
+}  // namespace
+
+Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
+                     const PlannedOffer& offer, const Architecture& model) {
+  for (auto run = seen.rbegin(); run != seen.rend(); ++run) {
+    const auto status = read_status(RunDirectory{run->run_dir}.status().string());
+    if (!status || status->tokens_per_second <= 0) continue;
+    const auto plan = read_plan(run->plan);
+    if (!plan || plan->config.model.base != base) continue;
+    if ((plan->offer.provider == "local") != (offer.provider == "local")) continue;
+    if (plan->offer.gpu != offer.gpu) continue;
+    return {status->tokens_per_second, "speed measured in run " + run->name};
+  }
+  if (offer.provider == "local") return of_processor(model.parameters());
+  const auto row = gpu_row(offer.gpu);
+  if (!row) return {0, "speed not known: " + offer.gpu + " is not in the table of GPUs"};
+  std::array<char, 160> text{};
+  const double speed = roofline_tokens_per_second(*row, model);
+  std::snprintf(text.data(), text.size(),
+                "%.0f tokens/s, a roofline from the data sheet of one %s, not measured", speed,
+                offer.gpu.c_str());
+  return {speed, text.data()};
+}
+
+double seconds_around(const std::string& provider, std::int64_t model_bytes,
+                      std::optional<double> mbps) {
+  if (provider == "local") return kAroundHere;
+  const double bytes_per_second = std::max(1.0, mbps.value_or(kCommonMbps)) * 1e6 / 8;
+  return kCloudBoots + (static_cast<double>(model_bytes) + kProgramBytes) / bytes_per_second;
 }
 
 StepCount count_steps(std::int64_t examples, const TrainConfig& train) {
@@ -55,7 +80,7 @@ StepCount count_steps(std::int64_t examples, const TrainConfig& train) {
 }
 
 Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const StepCount& steps,
-                      const RunConfig& config, const Speed& speed) {
+                      const RunConfig& config, const Speed& speed, double around) {
   Estimate estimate;
   estimate.examples = train.examples;
   estimate.steps = steps.steps;
@@ -66,8 +91,11 @@ Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const
   const std::int64_t evaluations =
       2 + (config.train.eval_steps ? steps.steps / *config.train.eval_steps : 0);
   const double held_out_tokens = kHeldOutShare * static_cast<double>(evaluations * held_out.tokens);
-  estimate.seconds = kOverheadSeconds + (static_cast<double>(estimate.tokens) + held_out_tokens) /
-                                            speed.tokens_per_second;
+  estimate.seconds = around;
+  if (speed.tokens_per_second > 0) {
+    estimate.seconds +=
+        (static_cast<double>(estimate.tokens) + held_out_tokens) / speed.tokens_per_second;
+  }
   estimate.basis = speed.basis;
   return estimate;
 }

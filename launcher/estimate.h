@@ -1,9 +1,9 @@
 // How long a run will take and what it will cost, from real token counts.
 //
-// Speed comes from the newest run of this list that trained the same model on this machine; without
-// one, from arithmetic: about 4 floating-point operations a parameter and token (forward 2,
-// backward through the activations 2; frozen weights have no gradient of their own) at an assumed
-// rate.
+// Speed comes from the newest run of this list that trained the same model on the same kind of
+// machine; without one, from arithmetic: of a GPU the roofline of core/model/gpu_table.h, of a
+// processor about 4 floating-point operations a parameter and token (forward 2, backward through
+// the activations 2; frozen weights have no gradient of their own) at an assumed rate.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/architecture.h"
 #include "core/run/plan.h"
 #include "core/run/spend_meter.h"
 #include "core/text/dataset.h"
@@ -23,9 +24,9 @@ struct Speed {
   std::string basis;  // in words: where the figure comes from
 };
 
-// `seen`: the newest run first is not required. `base`: the model's folder, as in the plan.
+// `seen`: the newest run first is not required. `base`: the model's folder or id, as in the plan.
 Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
-                     std::int64_t parameters);
+                     const PlannedOffer& offer, const Architecture& model);
 
 // How the steps of a run come about; as transformers counts them.
 struct StepCount {
@@ -36,8 +37,14 @@ struct StepCount {
 StepCount count_steps(std::int64_t examples, const TrainConfig& train);
 
 // Tokens of the whole run: all steps' examples at the mean length, and the held-out passes.
+// `around` are the seconds before and after training.
 Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const StepCount& steps,
-                      const RunConfig& config, const Speed& speed);
+                      const RunConfig& config, const Speed& speed, double around);
+// Seconds from the create call to the first step and from the last one to the end of billing.
+// local: measured, 12. A cloud: an assumption of 5 minutes to boot (vendors say 1 to 10), and
+// 3 GB of programs and the model at `mbps`.
+double seconds_around(const std::string& provider, std::int64_t model_bytes,
+                      std::optional<double> mbps);
 // What `seconds` cost, at the price, in whole billing steps.
 Usd cost_of(const Price& price, double seconds);
 

@@ -13,6 +13,7 @@
 #include "core/run/user_data.h"
 #include "core/sha256.h"
 #include "launcher/preflight.h"
+#include "launcher/pricing.h"
 
 namespace mayfly {
 
@@ -193,40 +194,15 @@ void note_oddities(const RunConfig& config, PlannedRun& planned) {
         "generate.count is not used: the generate step is not built yet, the data "
         "files are taken as they are");
   }
-  const PlannedOffer& offer = planned.plan.offer;
-  const Usd cost = planned.plan.estimate.cost;
-  if (cost > config.limits.spend_limit) {
-    notes.push_back(
-        "the estimate is above the spend limit: the run will be ended before it is "
-        "done, with what is saved by then");
-  }
-  if (config.limits.ttl_hours && planned.plan.estimate.seconds > *config.limits.ttl_hours * 3600) {
-    notes.push_back("the estimate is longer than limits.ttl_hours: the run will be ended early");
-  }
-  if (offer.price.per_hour.micros == 0) {
-    notes.push_back("this machine is free, so the spend limit cannot fire; give --price to try it");
-  }
 }
 
-Status price(const PlanInputs& inputs, const RunConfig& config, PlannedRun& planned) {
-  RunPlan& plan = planned.plan;
-  plan.offer.provider = "local";
-  plan.offer.instance_type = "this-machine";
-  plan.offer.region = "here";
-  plan.offer.price.per_hour = config.instance.price.value_or(Usd{});
-  planned.steps = count_steps(planned.train.examples, config.train);
-  const Speed speed =
-      expected_speed(inputs.known, config.model.base, planned.architecture.parameters());
-  plan.estimate = estimate_run(planned.train, planned.held_out, planned.steps, config, speed);
-  plan.estimate.cost = cost_of(plan.offer.price, plan.estimate.seconds);
-  const auto& most = config.limits.max_cost_per_launch;
-  if (most && plan.estimate.cost > *most) {
-    return Error{ErrorKind::guard,
-                 "the run is estimated at " + format_usd(plan.estimate.cost) +
-                     ", above limits.max_cost_per_launch " + format_usd(*most),
-                 "raise that limit, or train less: fewer epochs, less data"};
-  }
-  return Unit{};
+Offer this_machine(const RunConfig& config) {
+  Offer offer;
+  offer.provider = "local";
+  offer.instance_type = "this-machine";
+  offer.region = "here";
+  offer.price.per_hour = config.instance.price.value_or(Usd{});
+  return offer;
 }
 
 }  // namespace
@@ -255,7 +231,9 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
                  "launch once a seed: --seeds " + std::to_string(config.run.seeds.front())};
   }
   plan.seed = config.run.seeds.front();
-  config.provider = ProviderName::local;
+  for (const auto& [name, text] : EnumNames<ProviderName>::values) {
+    if (text == inputs.provider) config.provider = name;
+  }
   if (const Status done = resolve_texts(config, inputs.working_directory); !done) {
     return done.error();
   }
@@ -278,10 +256,14 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
 
   // Nothing is known of the data before it is read; from here on it can take a second.
   if (const Status done = count_data(config, inputs.now, planned); !done) return done.error();
-  if (const Status done = price(inputs, config, planned); !done) return done.error();
-  if (const Status done = check_disk(plan, planned.model_bytes); !done) return done.error();
+  planned.steps = count_steps(planned.train.examples, config.train);
   list_branches(config, planned);
   note_oddities(config, planned);
+  if (inputs.provider != "local") return planned;
+  if (const Status done = put_on(planned, this_machine(config), inputs.known); !done) {
+    return done.error();
+  }
+  if (const Status done = check_disk(plan, planned.model_bytes); !done) return done.error();
   return planned;
 }
 

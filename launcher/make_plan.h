@@ -13,6 +13,8 @@
 
 #include "core/config/run_config.h"
 #include "core/model/architecture.h"
+#include "core/model/training_memory.h"
+#include "core/provider/provider.h"
 #include "core/result.h"
 #include "core/run/plan.h"
 #include "core/run/run_name.h"
@@ -34,6 +36,7 @@ struct PlanInputs {
   std::optional<RemoteModel> remote_model;  // when model.base is a hub id
   std::string run_id;
   WallTime now;
+  std::string provider = "local";
 };
 
 // A plan with what a person wants to know beside it.
@@ -47,12 +50,21 @@ struct PlannedRun {
   DataCounts train;
   DataCounts held_out;
   StepCount steps;
+  TrainingMemory memory;       // of the one device that trains
+  std::vector<Offer> offers;   // of a cloud: to be tried in this order; plan.offer is the first
+  std::vector<Offer> fitting;  // all that fulfil the wishes, the cheapest first
+  bool machine_named = false;  // by the person: its price was said yes to
   std::vector<std::string> branches;  // that will appear, in order; `main` last
   std::vector<std::string> notes;     // what is odd, in sentences
+  // What would work and be money thrown away, in sentences. A run with any is not started without
+  // --yes.
+  std::vector<std::string> mistakes;
 };
 
-// Errors: usage and invalid_config (names, seeds, paths), not_found (model, data, programs),
-// bad_data (with file and line), unsupported, no_space, unauthorized, guard (max_cost_per_launch).
+// For provider `local` the whole plan; for a cloud all but the machine, for which put_on
+// (pricing.h) is called when one is chosen. Errors: usage and invalid_config (names, seeds, paths),
+// not_found (model, data, programs), bad_data (with file and line), unsupported, no_space,
+// unauthorized, guard (max_cost_per_launch).
 Result<PlannedRun> make_plan(const PlanInputs& inputs);
 
 // Twelve random hex digits.

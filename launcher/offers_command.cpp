@@ -1,40 +1,55 @@
 #include "launcher/offers_command.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <iostream>
+#include <cstdlib>
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include "core/config/run_config.h"
 #include "core/json.h"
 #include "launcher/cloud_access.h"
+#include "launcher/figures.h"
+#include "launcher/remote_model.h"
+#include "launcher/rental_choice.h"
+#include "launcher/rental_wish.h"
 
 namespace mayfly {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
 
 constexpr std::size_t kShownRows = 30;  // on a terminal's page; --json and --all have the rest
 
-std::string yes_no(const std::optional<bool>& value) {
-  if (!value) return "-";
-  return *value ? "yes" : "no";
-}
+// The model of --fits, and how it would be trained: the defaults of a run file.
+struct Fitting {
+  Architecture model;
+  RunConfig config;
+};
 
-std::string memory(int gb) {
-  return gb == 0 ? "-" : std::to_string(gb) + " GB";
-}
-
-std::string speed(const std::optional<double>& mbps) {
-  return mbps ? std::to_string(static_cast<long long>(*mbps)) : "-";
-}
-
-std::string seller(const Offer& offer) {
-  return offer.cloud.empty() || offer.cloud == offer.provider ? offer.provider
-                                                              : offer.provider + "/" + offer.cloud;
+// A folder, or a hub id of the hub that HF_ENDPOINT names.
+Result<Fitting> model_to_fit(const std::string& name, Clock& clock) {
+  Fitting fitting;
+  fitting.config.model.base = name;
+  std::error_code code;
+  fs::path folder = name;
+  if (is_hub_id(name, fs::current_path(code))) {
+    const HubAddress address = hub_address_from([](const char* variable) {
+      const char* const value = std::getenv(variable);
+      return std::string(value == nullptr ? "" : value);
+    });
+    HubChoice hub;
+    hub.endpoint = address.endpoint;
+    hub.token = address.token;
+    const Result<RemoteModel> model = preview_model(fitting.config.model, hub, clock);
+    if (!model) return model.error();
+    folder = model->folder;
+  }
+  Result<Architecture> model = read_architecture(folder);
+  if (!model) return while_doing("--fits " + name, model.error());
+  fitting.model = std::move(*model);
+  return fitting;
 }
 
 json offer_json(const Offer& offer) {
@@ -69,112 +84,63 @@ OfferWish wish_of(const OffersFlags& flags) {
   return wish;
 }
 
-Error nothing_fits(const std::vector<Offer>& all, const OfferWish& wish) {
-  Error error{ErrorKind::no_capacity,
-              "no offer fits, of " + std::to_string(all.size()) + " that there are"};
-  error.hint = relaxed_text(relaxed_offers(all, wish));
-  if (error.hint.empty() && !all.empty()) {
-    error.hint = "no two wishes stand in the way alone; see all with `launch offers`";
+std::vector<std::string> fits_column(const std::vector<Offer>& offers, const Fitting& fitting) {
+  std::vector<std::string> column = {"Fits"};
+  for (const Offer& offer : offers) {
+    column.push_back(
+        fit_text(offer, fitting.model, fitting.config, fitting.config.data.cutoff_len));
   }
-  return error;
+  return column;
 }
 
-std::optional<std::string> ask_at_terminal(const std::string& question) {
-  print(question);
-  std::string line;
-  if (!std::getline(std::cin, line)) return std::nullopt;
-  return line;
+void show_json(const std::vector<Offer>& offers, const std::vector<Error>& errors,
+               const std::optional<Fitting>& fitting, const Desk& desk) {
+  json document = {{"schema", "mayfly.offers/1"},
+                   {"time", format_utc(desk.clock.now())},
+                   {"offers", json::array()},
+                   {"errors", json::array()}};
+  for (const Offer& offer : offers) {
+    json row = offer_json(offer);
+    if (fitting) {
+      const std::int64_t longest = fitting->config.data.cutoff_len;
+      row["fits"] = fit_text(offer, fitting->model, fitting->config, longest) == "yes";
+      row["needs_bytes"] = memory_on(offer, fitting->model, fitting->config, longest).total();
+    }
+    document["offers"].push_back(std::move(row));
+  }
+  for (const Error& error : errors) document["errors"].push_back(error.message);
+  print(json_line(document) + "\n");
 }
 
-void show(const std::vector<Offer>& offers, const OffersFlags& flags, const CloudOffers& answer,
-          const Desk& desk) {
-  if (desk.flags.json) {
-    json document = {{"schema", "mayfly.offers/1"},
-                     {"time", format_utc(desk.clock.now())},
-                     {"offers", json::array()},
-                     {"errors", json::array()}};
-    for (const Offer& offer : offers) document["offers"].push_back(offer_json(offer));
-    for (const Error& error : answer.errors) document["errors"].push_back(error.message);
-    print(json_line(document) + "\n");
-    return;
-  }
+void show(const std::vector<Offer>& offers, const OffersFlags& flags,
+          const std::optional<Fitting>& fitting) {
   const std::size_t rows = flags.all ? offers.size() : std::min(offers.size(), kShownRows);
-  print(offers_table({offers.begin(), offers.begin() + static_cast<std::ptrdiff_t>(rows)},
-                     flags.wide));
+  const std::vector<Offer> shown(offers.begin(),
+                                 offers.begin() + static_cast<std::ptrdiff_t>(rows));
+  std::vector<std::vector<std::string>> more;
+  if (fitting) more.push_back(fits_column(shown, *fitting));
+  print(offers_table(shown, flags.wide, more));
   if (rows < offers.size()) {
     print(std::to_string(offers.size() - rows) + " more: --all shows them\n");
   }
+  if (!fitting) return;
+  const std::int64_t longest = fitting->config.data.cutoff_len;
+  const auto need = memory_on({}, fitting->model, fitting->config, longest).total();
+  print("Fits: LoRA r " + std::to_string(fitting->config.lora.r) + ", one example of " +
+        std::to_string(longest) + " tokens at once, bfloat16: " + format_gb(need) +
+        " on one GPU, by arithmetic.\n");
 }
 
 }  // namespace
 
-std::string offers_table(const std::vector<Offer>& offers, bool wide) {
-  std::vector<std::vector<std::string>> rows = {
-      {"#", "Provider", "Region", "GPUs", "VRAM", "Price/hr", "NVLink"}};
-  if (wide) {
-    for (const char* name : {"Per GPU", "Type", "Spot", "Country", "CPUs", "Memory", "Disk",
-                             "Up Mbit/s", "Down Mbit/s"}) {
-      rows.front().emplace_back(name);
-    }
-  }
-  for (const Offer& offer : offers) {
-    std::vector<std::string> row = {std::to_string(rows.size()),
-                                    seller(offer),
-                                    offer.zone.empty() ? offer.region : offer.zone,
-                                    gpus_text(offer),
-                                    memory(offer.vram_gb),
-                                    format_usd(offer.price.per_hour),
-                                    yes_no(offer.nvlink)};
-    if (wide) {
-      const Usd per_gpu{offer.price.per_hour.micros / std::max(1, offer.gpu_count)};
-      row.insert(row.end(),
-                 {format_usd(per_gpu), offer.instance_type, offer.spot ? "yes" : "no",
-                  offer.country, std::to_string(offer.vcpus), memory(offer.memory_gb),
-                  memory(offer.disk_gb), speed(offer.upload_mbps), speed(offer.download_mbps)});
-    }
-    rows.push_back(std::move(row));
-  }
-  std::vector<Align> align = {Align::right, Align::left,  Align::left, Align::left,
-                              Align::right, Align::right, Align::left};
-  if (wide) align.push_back(Align::right);
-  return aligned_table(rows, align) + "\nPrices are per instance-hour, VRAM is of one GPU.\n";
-}
-
-Result<Offer> select_offer(const std::vector<Offer>& offers, bool yes, const AskLine& ask) {
-  if (offers.empty()) return Error{ErrorKind::no_capacity, "there is no offer to select"};
-  if (offers.size() == 1 || yes) return offers.front();
-  if (!ask) {
-    return Error{ErrorKind::guard,
-                 "there are " + std::to_string(offers.size()) +
-                     " offers and there is nobody to ask which one",
-                 "name one with --cloud, --region and --instance-type, or take the cheapest with "
-                 "--yes"};
-  }
-  const std::string range = "1-" + std::to_string(offers.size());
-  for (;;) {
-    const std::optional<std::string> line = ask("Select instance [" + range + "] or 'q' to quit: ");
-    if (!line || *line == "q" || *line == "Q") {
-      return Error{ErrorKind::guard, "no instance was selected"};
-    }
-    std::size_t number = 0;
-    const char* const end = line->data() + line->size();
-    const auto [rest, error] = std::from_chars(line->data(), end, number);
-    if (error == std::errc() && rest == end && number >= 1 && number <= offers.size()) {
-      return offers[number - 1];
-    }
-  }
-}
-
-std::string offer_flags(const Offer& offer) {
-  std::string flags = "--provider " + offer.provider;
-  if (!offer.cloud.empty() && offer.cloud != offer.provider) flags += " --cloud " + offer.cloud;
-  flags += " --region " + offer.region + " --instance-type " + offer.instance_type;
-  if (offer.spot) flags += " --spot";
-  return flags;
-}
-
 Result<ExitCode> offers_command(const CommandLine& line, Desk& desk) {
   const OffersFlags& flags = line.offers;
+  std::optional<Fitting> fitting;
+  if (!flags.fits.empty()) {
+    Result<Fitting> model = model_to_fit(flags.fits, desk.clock);
+    if (!model) return model.error();
+    fitting = std::move(*model);
+  }
   const Result<Environment> environment = environment_with_dotenv();
   if (!environment) return environment.error();
   const auto clouds = clouds_of(*environment, flags.wish.provider, desk.clock);
@@ -186,12 +152,15 @@ Result<ExitCode> offers_command(const CommandLine& line, Desk& desk) {
   const OfferWish wish = wish_of(flags);
   const std::vector<Offer> offers = choose_offers(answer.offers, wish);
   if (offers.empty()) return nothing_fits(answer.offers, wish);
-  if (!flags.select || !desk.flags.json) show(offers, flags, answer, desk);
+  if (!flags.select && desk.flags.json) {
+    show_json(offers, answer.errors, fitting, desk);
+  } else if (!desk.flags.json) {
+    show(offers, flags, fitting);
+  }
   if (!flags.select) return ExitCode::ok;
 
-  const bool somebody = ::isatty(STDIN_FILENO) != 0 && !desk.flags.json;
   const Result<Offer> selected =
-      select_offer(offers, desk.flags.yes, somebody ? AskLine(ask_at_terminal) : AskLine());
+      select_offer(offers, desk.flags.yes, desk.flags.json ? AskLine() : ask_at_terminal());
   if (!selected) return selected.error();
   print(desk.flags.json ? json_line(offer_json(*selected)) + "\n" : offer_flags(*selected) + "\n");
   return ExitCode::ok;

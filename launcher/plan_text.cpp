@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/run_config.h"
+#include "core/provider/offer_choice.h"
 #include "core/run/layer.h"
 #include "core/run/rescue_budget.h"
 #include "launcher/figures.h"
@@ -88,9 +89,40 @@ std::string branches_line(const PlannedRun& planned) {
 std::string machine_line(const PlannedRun& planned) {
   const PlannedOffer& offer = planned.plan.offer;
   std::string text = offer.provider + ", " + offer.instance_type;
+  const bool here = offer.provider == "local";
+  if (!here) {
+    text += " in " + offer.region + ", " + gpus_text(planned.offers.front());
+    if (planned.offers.front().spot) text += " spot";
+  }
   if (offer.price.per_hour.micros == 0) return text + ", free";
-  return text + ", " + format_usd(offer.price.per_hour) +
-         " per instance-hour (as given), billed by " + format_duration(offer.price.billing_step);
+  text += ", " + format_usd(offer.price.per_hour) + " per instance-hour";
+  if (here) text += " (as given)";
+  if (offer.gpu_count > 1) {
+    text +=
+        " (" + format_usd(Usd{offer.price.per_hour.micros / offer.gpu_count}) + " per GPU-hour)";
+  }
+  return text + ", billed by " + format_duration(offer.price.billing_step);
+}
+
+// What takes its place when it is taken, and how many would do.
+std::string others_line(const PlannedRun& planned) {
+  std::string text = "the cheapest of " + std::to_string(planned.fitting.size()) + " that fit";
+  if (planned.machine_named) text = "as named";
+  if (planned.offers.size() > 1) {
+    text += "; if it is taken, " + std::to_string(planned.offers.size() - 1) +
+            " more are tried, up to ";
+    Usd most;
+    for (const Offer& offer : planned.offers) most = std::max(most, offer.price.per_hour);
+    text += format_usd(most) + " per instance-hour";
+  }
+  return text;
+}
+
+std::string memory_line(const TrainingMemory& memory) {
+  return format_gb(memory.total()) + " by arithmetic: weights " + format_gb(memory.weights) +
+         ", adapter and optimizer " + format_gb(memory.adapter + memory.optimizer) +
+         ", activations " + format_gb(memory.activations + memory.working) + ", reserve " +
+         format_gb(memory.reserve);
 }
 
 std::string limits_line(const LimitsConfig& limits, const Price& price) {
@@ -135,6 +167,8 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("", data_line(planned));
   line("training", training_line(planned));
   line("machine", machine_line(planned));
+  if (!planned.offers.empty()) line("", others_line(planned));
+  line("memory", memory_line(planned.memory));
   std::string hub = plan.hub_repo + " at " + plan.hub_endpoint;
   if (planned.hub.embedded) hub += " (the local hub)";
   line("hub", hub);
@@ -155,6 +189,9 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("layers", layers_text(planned_layers(plan.offer.provider, fuse_of(plan))) +
                      "; the fuse ends it " + format_duration(fuse_of(plan)) +
                      " after its boot at the latest");
+  for (const std::string& mistake : planned.mistakes) {
+    line("mistake?", styled(terminal, Style::red, mistake));
+  }
   for (const std::string& note : planned.notes) {
     line("note", styled(terminal, Style::yellow, note));
   }
@@ -184,6 +221,16 @@ json plan_document(const PlannedRun& planned) {
             {"parameters", planned.architecture.parameters()},
             {"bytes", planned.model_bytes}}},
           {"data", {{"train", counts(planned.train)}, {"held_out", counts(planned.held_out)}}},
+          {"memory",
+           {{"weights", planned.memory.weights},
+            {"adapter", planned.memory.adapter},
+            {"optimizer", planned.memory.optimizer},
+            {"activations", planned.memory.activations},
+            {"working", planned.memory.working},
+            {"reserve", planned.memory.reserve},
+            {"total", planned.memory.total()}}},
+          {"offers_that_fit", planned.fitting.size()},
+          {"mistakes", planned.mistakes},
           {"steps_per_epoch", planned.steps.steps_per_epoch},
           {"layers", layers},
           {"embedded_hub", planned.hub.embedded},

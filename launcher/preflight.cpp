@@ -1,10 +1,13 @@
 #include "launcher/preflight.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
+#include <cmath>
 #include <cstdio>
 
 #include "core/http/curl_client.h"
-#include "core/store/hub_session.h"
+#include "core/store/hub_account.h"
 
 namespace mayfly {
 
@@ -23,6 +26,28 @@ std::string format_bytes(std::int64_t bytes) {
                 kUnits[unit]);
   return text.data();
 }
+
+namespace {
+
+Error with_token_hint(Error error, const std::string& endpoint) {
+  if (error.kind == ErrorKind::unauthorized) {
+    error.hint =
+        "make a token with write access at " + endpoint + "/settings/tokens and set HF_TOKEN to it";
+  }
+  return error;
+}
+
+// By the last part of the name: a folder of the model, or a copy under another owner, is the same.
+bool is_same_model(const std::string& a, const std::string& b) {
+  const auto last = [](const std::string& name) {
+    std::string part = fs::path(name).filename().string();
+    for (char& letter : part) letter = static_cast<char>(std::tolower(letter));
+    return part;
+  };
+  return last(a) == last(b);
+}
+
+}  // namespace
 
 Result<std::int64_t> free_bytes(const fs::path& path) {
   fs::path folder = path;
@@ -52,21 +77,39 @@ Status check_disk(const RunPlan& plan, std::int64_t model_bytes) {
                "free some space, or set paths.outputs_dir to another disk"};
 }
 
-Status check_hub_token(const HubChoice& hub, Clock& clock) {
+Status check_hub(std::vector<PlannedRun>& runs, Clock& clock) {
+  if (runs.empty() || runs.front().hub.embedded) return Unit{};
+  const HubChoice& hub = runs.front().hub;
   CurlHttpClient http(curl_options_from_environment());
   // Somebody sits and waits: a hub that is down is told at once.
   HubPatience patience;
   patience.deadline = std::chrono::seconds(20);
   patience.request_timeout = std::chrono::seconds(10);
   HubSession session(http, clock, HubAddress{hub.endpoint, hub.token}, patience);
-  const Result<std::string> account = session.whoami();
-  if (account) return Unit{};
-  Error error = account.error();
-  if (error.kind == ErrorKind::unauthorized) {
-    error.hint = "make a token with write access at " + hub.endpoint +
-                 "/settings/tokens and set HF_TOKEN to it";
+  const Result<HubAccount> account = hub_account(session);
+  if (!account) return with_token_hint(account.error(), hub.endpoint);
+  for (PlannedRun& run : runs) {
+    const Result<RepoName> repo = parse_repo_name(run.plan.hub_repo);
+    if (!repo) return repo.error();
+    if (const std::string reason = why_not_write(*account, *repo); !reason.empty()) {
+      return with_token_hint({ErrorKind::unauthorized, reason}, hub.endpoint);
+    }
+    const auto base = adapter_base_of(session, HubRepo{RepoKind::model, *repo});
+    if (!base) return base.error();
+    if (*base && !is_same_model(**base, run.plan.config.model.base)) {
+      run.mistakes.push_back("the repository " + run.plan.hub_repo + " holds an adapter of " +
+                             **base + ", whose branch main would be overwritten by one of " +
+                             run.plan.config.model.base + ": give another --repo");
+    }
+    const double ttl = run.plan.config.limits.ttl_hours.value_or(0) * 3600;
+    const double longest = std::max(ttl, run.plan.estimate.seconds);
+    const auto end = clock.now() + std::chrono::seconds(std::llround(longest));
+    if (account->expires_at && *account->expires_at < end) {
+      run.mistakes.push_back("the hub's token runs out at " + format_utc(*account->expires_at) +
+                             ", before the run may end: what comes later could not be uploaded");
+    }
   }
-  return error;
+  return Unit{};
 }
 
 }  // namespace mayfly

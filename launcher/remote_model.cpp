@@ -32,6 +32,9 @@ Result<RemoteModel> preview_model(const ModelConfig& model, const HubChoice& hub
       error.hint =
           "results go to the local hub, so the model is looked for there; give a folder, or "
           "name a hub with hub.endpoint and hub.repo";
+    } else if (error.kind == ErrorKind::unauthorized) {
+      error.hint = "if it is gated, ask for access at " + hub.endpoint + "/" + model.base +
+                   " and use a token of the account that was let in; if not, check its name";
     }
     return error;
   };

@@ -13,10 +13,14 @@
 #include "core/run/directory.h"
 #include "core/run/run_status.h"
 #include "core/run/user_data.h"
+#include "launcher/cloud_access.h"
 #include "launcher/embedded_hub.h"
 #include "launcher/follow.h"
 #include "launcher/plan_text.h"
 #include "launcher/preflight.h"
+#include "launcher/pricing.h"
+#include "launcher/rental_choice.h"
+#include "launcher/rental_wish.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -56,12 +60,20 @@ Result<std::optional<RemoteModel>> look_at_model(const RunConfig& config, Desk& 
   return std::optional<RemoteModel>(std::move(*model));
 }
 
+// A run that would be money thrown away is started only when that was said to be meant.
+Status refuse_mistakes(const PlannedRun& planned, const Desk& desk) {
+  if (planned.mistakes.empty() || desk.flags.yes) return Unit{};
+  return Error{ErrorKind::guard, planned.mistakes.front(), "--yes starts it all the same"};
+}
+
 // Asks before money is spent. Nothing to ask for a machine of one's own, whatever price it
 // pretends.
 Status confirm(const PlannedRun& planned, const Desk& desk) {
   const PlannedOffer& offer = planned.plan.offer;
-  if (offer.provider == "local" || offer.price.per_hour.micros == 0 || desk.flags.yes)
+  if (offer.provider == "local" || offer.price.per_hour.micros == 0 || desk.flags.yes ||
+      planned.machine_named) {
     return Unit{};
+  }
   if (::isatty(STDIN_FILENO) == 0 || desk.flags.json) {
     return Error{ErrorKind::guard, "this costs money and there is nobody to ask",
                  "read the plan with --dry-run, then give --yes"};
@@ -166,6 +178,12 @@ void say_where_to_look(const RunPlan& plan, const Desk& desk) {
 }
 
 Outcome start_run(const CommandLine& line, PlannedRun& planned, Desk& desk) {
+  if (const Status sound = refuse_mistakes(planned, desk); !sound) return failed(sound.error());
+  if (planned.plan.offer.provider != "local") {
+    return failed({ErrorKind::unsupported,
+                   "starting a run on " + planned.plan.offer.provider + " is not built yet",
+                   "its plan is there with --dry-run; --provider local runs on this machine"});
+  }
   if (const Status yes = confirm(planned, desk); !yes) return failed(yes.error());
   const Result<Secret> token = prepare_hub(planned, desk);
   if (!token) return failed(token.error());
@@ -208,6 +226,33 @@ std::variant<RunConfig, Failure> read_config(const CommandLine& line, bool must_
   return std::move(loaded.config);
 }
 
+namespace {
+
+// Chooses the machine that a cloud is to rent out, and prices the plan on it.
+Status choose_machine(const CommandLine& line, const Environment& environment, PlannedRun& planned,
+                      const std::vector<KnownRun>& known, Desk& desk) {
+  const RunConfig& config = planned.plan.config;
+  const std::string provider(enum_name(config.provider));
+  Result<OfferWish> wish = wish_for(config.instance, provider, line.run.all_configs);
+  if (!wish) return wish.error();
+  must_fit(*wish, planned.architecture, config, planned.train.longest);
+  Selector selector;
+  selector.yes = desk.flags.yes;
+  selector.look = line.run.dry_run || line.run.user_data;
+  selector.named = config.instance.type && config.instance.region;
+  if (!desk.flags.json) selector.ask = ask_at_terminal();
+  selector.show = [](const std::string& table) { print(table); };
+  Result<RentalChoice> choice = rental_from_clouds(
+      environment, *wish, static_cast<int>(config.instance.retry_offers), selector, desk.clock);
+  if (!choice) return choice.error();
+  planned.offers = std::move(choice->offers);
+  planned.fitting = std::move(choice->fitting);
+  planned.machine_named = choice->by_person;
+  return put_on(planned, planned.offers.front(), known);
+}
+
+}  // namespace
+
 std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk) {
   auto config = read_config(line, true);
   if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
@@ -216,6 +261,10 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   Result<std::optional<RemoteModel>> model = look_at_model(std::get<RunConfig>(config), desk);
   if (!model) return failed(model.error());
   std::error_code code;
+  const Result<Environment> environment = environment_with_dotenv();
+  if (!environment) return failed(environment.error());
+  Result<std::string> provider = provider_for(std::get<RunConfig>(config).provider, *environment);
+  if (!provider) return failed(provider.error());
   const PlanInputs inputs{std::move(std::get<RunConfig>(config)),
                           std::move(*known),
                           program_folder(),
@@ -223,13 +272,19 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
                           run_name_overrides(),
                           std::move(*model),
                           new_run_id(),
-                          desk.clock.now()};
+                          desk.clock.now(),
+                          std::move(*provider)};
   Result<PlannedRun> planned = make_plan(inputs);
   if (!planned) return failed(planned.error());
-  if (!planned->hub.embedded) {
-    const Status accepted = check_hub_token(planned->hub, desk.clock);
-    if (!accepted) return failed(accepted.error());
+  if (inputs.provider != "local") {
+    const Status chosen = choose_machine(line, *environment, *planned, inputs.known, desk);
+    if (!chosen) return failed(chosen.error());
   }
+  std::vector<PlannedRun> runs = {std::move(*planned)};
+  if (const Status accepted = check_hub(runs, desk.clock); !accepted) {
+    return failed(accepted.error());
+  }
+  planned = std::move(runs.front());
 
   if (line.run.user_data) {
     const Result<std::string> text =

@@ -8,8 +8,6 @@ namespace mayfly {
 
 namespace {
 
-using std::chrono::seconds;
-
 bool is_over(const RunView& view) {
   return !may_be_billing(view.known) ||
          (view.instance && view.instance->state == InstanceState::gone);
@@ -92,7 +90,7 @@ RunView view_run(const KnownRun& known, const ProviderAnswer& provider, WallTime
     view.receipt = std::move(*receipt);
   }
   if (view.agent && !is_over(view) && view.agent->state != "ended") {
-    const auto age = std::chrono::floor<seconds>(now - view.agent->updated_at);
+    const auto age = std::chrono::floor<std::chrono::seconds>(now - view.agent->updated_at);
     if (age > kAgentSilence) {
       view.stale.push_back("agent: no sign of life for " + format_duration(age));
     }

@@ -111,37 +111,12 @@ constexpr std::array<std::string_view, 12> kUnbuiltVerbs = {"apply", "resume", "
                                                             "exec",  "open",   "tunnel", "sync",
                                                             "data",  "report", "chat",   "convert"};
 
-constexpr std::array<std::string_view, 31> kUnbuiltFlags = {"--steps",
-                                                            "--cloud",
-                                                            "--region",
-                                                            "--instance-type",
-                                                            "--gpu",
-                                                            "--num-gpus",
-                                                            "--all-configs",
-                                                            "--max-price",
-                                                            "--spot",
-                                                            "--no-spot",
-                                                            "--key-name",
-                                                            "--no-docker",
-                                                            "--host",
-                                                            "--instance-id",
-                                                            "--resume",
-                                                            "--insecure",
-                                                            "--keep-volume",
-                                                            "--destroy-volume",
-                                                            "--what",
-                                                            "--fits",
-                                                            "--wide",
-                                                            "--destroy",
-                                                            "--deploy-only",
-                                                            "--no-deploy",
-                                                            "--no-sync",
-                                                            "--no-setup",
-                                                            "--filter-langs",
-                                                            "--max-workers",
-                                                            "--dataset-name",
-                                                            "--pack-sequences",
-                                                            "--gradient-checkpointing"};
+constexpr std::array<std::string_view, 20> kUnbuiltFlags = {
+    "--steps",          "--key-name",     "--no-docker",      "--host",
+    "--instance-id",    "--resume",       "--insecure",       "--keep-volume",
+    "--destroy-volume", "--what",         "--destroy",        "--deploy-only",
+    "--no-deploy",      "--no-sync",      "--no-setup",       "--filter-langs",
+    "--max-workers",    "--dataset-name", "--pack-sequences", "--gradient-checkpointing"};
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

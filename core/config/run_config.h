@@ -26,12 +26,16 @@ struct EnumNames<Phase> {
   static constexpr std::array values = {std::pair{Phase::sft, std::string_view("sft")}};
 };
 
-enum class ProviderName { automatic, local };
+enum class ProviderName { automatic, local, shadeform, lambda, lium, aws };
 template <>
 struct EnumNames<ProviderName> {
   static constexpr std::array values = {
       std::pair{ProviderName::automatic, std::string_view("auto")},
-      std::pair{ProviderName::local, std::string_view("local")}};
+      std::pair{ProviderName::local, std::string_view("local")},
+      std::pair{ProviderName::shadeform, std::string_view("shadeform")},
+      std::pair{ProviderName::lambda, std::string_view("lambda")},
+      std::pair{ProviderName::lium, std::string_view("lium")},
+      std::pair{ProviderName::aws, std::string_view("aws")}};
 };
 
 // Values for {name} in data.path, hub.repo and run.name, as the guides' templates use them.

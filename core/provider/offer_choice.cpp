@@ -95,6 +95,7 @@ std::vector<Test> tests_of(const OfferWish& wish) {
     tests.push_back({*wish.spot ? "--spot" : "--no-spot",
                      [yes = *wish.spot](const Offer& offer) { return offer.spot == yes; }});
   }
+  if (wish.fits) tests.push_back({wish.fits_flag, wish.fits});
   return tests;
 }
 

@@ -2,6 +2,7 @@
 // costs. Pure; sorting two thousand takes well under a millisecond.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct OfferWish {
   std::optional<double> min_download_mbps;
   std::optional<bool> nvlink;
   std::optional<bool> spot;
+  // What the work itself asks for, such as memory; `fits_flag` names it among the wishes.
+  std::function<bool(const Offer&)> fits = {};
+  std::string fits_flag = {};
 };
 
 // Those that fulfil every wish, the cheapest per instance-hour first; of one price, the one with

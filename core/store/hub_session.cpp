@@ -195,14 +195,4 @@ Result<json> HubSession::fetch_json(HttpRequest request, Retry& retry) {
   return parse_json(response->body, "answer of the hub");
 }
 
-Result<std::string> HubSession::whoami() {
-  Retry retry = start_retry();
-  const Result<json> answer = fetch_json(request("GET", "/api/whoami-v2"), retry);
-  if (!answer) return while_doing("asking whom the token belongs to", answer.error());
-  if (!answer->is_object() || !answer->contains("name") || !(*answer)["name"].is_string()) {
-    return Error{ErrorKind::corrupt, "the hub does not say whom the token belongs to"};
-  }
-  return (*answer)["name"].get<std::string>();
-}
-
 }  // namespace mayfly

@@ -72,9 +72,6 @@ class HubSession {
   Result<HttpResponse> fetch(HttpRequest request, Retry& retry);
   Result<nlohmann::json> fetch_json(HttpRequest request, Retry& retry);
 
-  // The name of the account the token belongs to. The real hub limits this call strictly: ask once.
-  Result<std::string> whoami();
-
  private:
   HttpClient& http_;
   Clock& clock_;

@@ -4,9 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
+#include "core/exit_code.h"
 #include "core/spawn.h"
 #include "launcher/cloud_access.h"
-#include "launcher/offers_command.h"
+#include "launcher/rental_choice.h"
 #include "tests/clouds/rig.h"
 #include "tests/fakes/temporary_folder.h"
 

@@ -66,7 +66,7 @@ class LaunchTest : public testing::Test {
                                         "generate: {vars: {steps_per_epoch: '4', step_ms: '40'}}\n"
                                      << more;
   }
-  std::vector<std::string> environment() const {
+  virtual std::vector<std::string> environment() const {
     return {"PATH=/usr/bin:/bin", "HOME=" + root.string(), "LANG=C.UTF-8",
             "MAYFLY_STATE_DIR=" + (root / "state").string(),
             "XDG_DATA_HOME=" + (root / "share").string()};

@@ -112,8 +112,8 @@ TEST(CommandLineTest, ReadsSwitchesInAllTheirForms) {
 
 TEST(CommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const Words& words :
-       {Words{"resume", "x"}, Words{"exec"}, Words{"apply"}, Words{"--gpu", "H100"},
-        Words{"--spot"}, Words{"plan", "--all-configs"}}) {
+       {Words{"resume", "x"}, Words{"exec"}, Words{"apply"}, Words{"--host", "1.2.3.4"},
+        Words{"--insecure"}, Words{"plan", "--steps", "all"}}) {
     const auto line = parse_launch(words);
     ASSERT_FALSE(line) << words[0];
     EXPECT_EQ(line.error().kind, ErrorKind::unsupported) << words[0];

@@ -152,13 +152,13 @@ TEST_F(LoadTest, ReportsWhatTheYamlReaderRefuses) {
 }
 
 TEST_F(LoadTest, RefusesWhatIsNotBuiltByName) {
-  EXPECT_THAT(problems_of("quant:\n  bits: 4\nphase: rl\nprovider: aws\n"),
+  EXPECT_THAT(problems_of("quant:\n  bits: 4\nphase: rl\nprovider: ssh\n"),
               ElementsAre("2:3 quant.bits is not built yet | leave it out",
-                          "3:8 phase rl is not built yet", "4:11 provider aws is not built yet"));
+                          "3:8 phase rl is not built yet", "4:11 provider ssh is not built yet"));
   EXPECT_THAT(problems_of("train: {fp16: true}\n"),
               ElementsAre("1:9 train.fp16 is not built yet: bf16 and float32 are | leave it out"));
   EXPECT_THAT(problems_of("provider: azure\n"),
-              ElementsAre("1:11 provider \"azure\" is not one of auto, local"));
+              ElementsAre("1:11 provider \"azure\" is not one of auto, local, shadeform, lambda, lium, aws"));
 }
 
 TEST_F(LoadTest, AcceptsWhatAsksForWhatHappensAnyway) {

@@ -1,0 +1,137 @@
+#include "launcher/pricing.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <unistd.h>
+
+#include "core/config/run_config.h"
+#include "launcher/estimate.h"
+#include "launcher/figures.h"
+#include "launcher/rental_wish.h"
+
+namespace mayfly {
+
+namespace {
+
+// The longest example that can come up, never more than the cut.
+std::int64_t longest_of(const PlannedRun& planned) {
+  return std::max<std::int64_t>(1, planned.train.longest);
+}
+
+void weigh_here(PlannedRun& planned) {
+  const RunConfig& config = planned.plan.config;
+  TrainingShape shape;
+  shape.examples_at_once = batch_sizes(config.train).per_device;
+  shape.longest = longest_of(planned);
+  shape.bytes_a_number = config.train.bf16.value_or(true) ? 2 : 4;
+  planned.memory = training_memory(planned.architecture, config.lora, shape);
+  const std::int64_t there = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  if (there <= 0 || planned.memory.total() <= there) return;
+  planned.mistakes.push_back("training needs about " + format_gb(planned.memory.total()) +
+                             " of memory and this machine has " + format_gb(there) +
+                             ": a smaller train.per_device_batch_size or data.cutoff_len, or a "
+                             "smaller model");
+}
+
+void weigh_on_gpu(PlannedRun& planned, const Offer& offer) {
+  planned.memory = memory_on(offer, planned.architecture, planned.plan.config, longest_of(planned));
+  const std::string fits =
+      fit_text(offer, planned.architecture, planned.plan.config, longest_of(planned));
+  if (fits == "yes") return;
+  planned.mistakes.push_back("it does not fit " + gpus_text(offer) + " (" + fits +
+                             "): `launch offers --fits MODEL` shows what does");
+}
+
+// What is paid for and not used.
+void note_waste(PlannedRun& planned, const Offer& offer, double around) {
+  if (offer.gpu_count > 1) {
+    const Usd idle{planned.plan.estimate.cost.micros * (offer.gpu_count - 1) / offer.gpu_count};
+    planned.mistakes.push_back("one GPU trains, so " + std::to_string(offer.gpu_count - 1) +
+                               " of the " + std::to_string(offer.gpu_count) +
+                               " GPUs would stand idle, about " + format_usd(idle) +
+                               " of the bill: --num-gpus 1");
+  }
+  const double training = planned.plan.estimate.seconds - around;
+  if (offer.provider != "local" && training < around / 10) {
+    planned.mistakes.push_back(
+        "training takes about " + duration(training) + " and the machine's start and end " +
+        duration(around) + ": the data (" + std::to_string(planned.train.examples) +
+        " examples) is too little to rent for; --provider local trains it here");
+  }
+}
+
+void note_limits(PlannedRun& planned) {
+  const LimitsConfig& limits = planned.plan.config.limits;
+  std::vector<std::string>& notes = planned.notes;
+  if (planned.plan.estimate.cost > limits.spend_limit) {
+    notes.push_back(
+        "the estimate is above the spend limit: the run will be ended before it is "
+        "done, with what is saved by then");
+  }
+  if (limits.ttl_hours && planned.plan.estimate.seconds > *limits.ttl_hours * 3600) {
+    notes.push_back("the estimate is longer than limits.ttl_hours: the run will be ended early");
+  }
+  if (planned.plan.offer.price.per_hour.micros == 0) {
+    notes.push_back("this machine is free, so the spend limit cannot fire; give --price to try it");
+  }
+}
+
+// What was wished for of a rented machine, on one of one's own.
+void note_unused_wishes(const InstanceConfig& instance, std::vector<std::string>& notes) {
+  std::string names;
+  const auto add = [&names](bool given, const char* name) {
+    if (given) names += (names.empty() ? "instance." : ", instance.") + std::string(name);
+  };
+  add(!instance.gpu.empty(), "gpu");
+  add(instance.num_gpus.has_value(), "num_gpus");
+  add(instance.type.has_value(), "type");
+  add(instance.cloud.has_value(), "cloud");
+  add(instance.region.has_value(), "region");
+  add(instance.spot.has_value(), "spot");
+  add(instance.max_price.has_value(), "max_price");
+  add(instance.country.has_value(), "country");
+  add(!instance.where.empty(), "where");
+  add(instance.min_upload_mbps.has_value(), "min_upload_mbps");
+  add(instance.min_download_mbps.has_value(), "min_download_mbps");
+  add(instance.nvlink.has_value(), "nvlink");
+  if (!names.empty()) notes.push_back("this machine is taken as it is; not used: " + names);
+}
+
+}  // namespace
+
+Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRun>& known) {
+  RunPlan& plan = planned.plan;
+  const RunConfig& config = plan.config;
+  plan.offer.provider = offer.provider;
+  plan.offer.instance_type = offer.instance_type;
+  plan.offer.region = offer.region;
+  plan.offer.gpu = offer.gpu;
+  plan.offer.gpu_count = offer.gpu_count;
+  plan.offer.price = offer.price;
+  const bool local = offer.provider == "local";
+
+  const Speed speed = expected_speed(known, config.model.base, plan.offer, planned.architecture);
+  const double around = seconds_around(offer.provider, planned.model_bytes, offer.download_mbps);
+  plan.estimate =
+      estimate_run(planned.train, planned.held_out, planned.steps, config, speed, around);
+  plan.estimate.cost = cost_of(plan.offer.price, plan.estimate.seconds);
+  if (local) {
+    weigh_here(planned);
+    note_unused_wishes(config.instance, planned.notes);
+  } else {
+    weigh_on_gpu(planned, offer);
+  }
+  note_waste(planned, offer, around);
+  note_limits(planned);
+  const auto& most = config.limits.max_cost_per_launch;
+  if (most && plan.estimate.cost > *most) {
+    return Error{ErrorKind::guard,
+                 "the run is estimated at " + format_usd(plan.estimate.cost) +
+                     ", above limits.max_cost_per_launch " + format_usd(*most),
+                 "raise that limit, or train less: fewer epochs, less data"};
+  }
+  return Unit{};
+}
+
+}  // namespace mayfly

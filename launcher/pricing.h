@@ -1,0 +1,17 @@
+// A plan on a machine: how long, how much, whether it fits, and what would be money thrown away.
+#pragma once
+
+#include <vector>
+
+#include "core/provider/provider.h"
+#include "core/result.h"
+#include "launcher/make_plan.h"
+#include "launcher/state_file.h"
+
+namespace mayfly {
+
+// Fills in plan.offer, plan.estimate, memory, and adds to notes and mistakes. `known` may have a
+// run that measured the speed. Error: guard (above limits.max_cost_per_launch).
+Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRun>& known);
+
+}  // namespace mayfly
