@@ -45,9 +45,10 @@ struct Case {
 
 std::vector<std::string> texts_of(const std::string& data) {
   std::vector<std::string> texts;
-  const Records records = must(read_records(file_of(data), 0));
+  const Records records = must(read_records(file_of(data), DataFormat::automatic, 0));
   for (const Record& record : records.records) {
-    for (const Message& message : record.messages) texts.push_back(message.content);
+    const auto& chat = std::get<Conversation>(record.content);
+    for (const Message& message : chat.messages) texts.push_back(message.content);
   }
   return texts;
 }

@@ -24,10 +24,10 @@ soak_command() {
 
 soak() {
   local suites=${*:-$soak_suites} suite failed=0 status started
+  choose_preset
   for suite in $suites; do soak_command "$suite" >/dev/null; done
   setup_test
   packages clang-14 strace
-  choose_preset
   build_preset "$whole"
   mkdir -p build/soak
   export MAYFLY_SOAK=1 MAYFLY_CACHE=$cache MAYFLY_BIN=$root/build/$whole/bin

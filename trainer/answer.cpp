@@ -30,7 +30,9 @@ Result<Answer> answer(const AnswerRequest& request) {
   std::vector<Message> messages;
   if (!request.system.empty()) messages.push_back({"system", request.system});
   messages.push_back({"user", request.prompt});
-  const Result<RenderedText> text = model->text.chat_template().render(messages, true);
+  const Result<ChatTemplate>& chat_template = model->text.chat_template();
+  if (!chat_template) return chat_template.error();
+  const Result<RenderedText> text = chat_template->render(messages, true);
   if (!text) return text.error();
   const Tokenizer& tokenizer = model->text.tokenizer();
   const std::vector<TokenId> prompt = tokenizer.encode(text->text);

@@ -17,6 +17,39 @@ struct EnumNames<TrainOn> {
       std::pair{TrainOn::all, std::string_view("all")}};
 };
 
+// The shape of the rows (core/text/record_shape.h).
+enum class DataFormat { automatic, messages, sharegpt, alpaca, prompt_completion, text, tokenized };
+template <>
+struct EnumNames<DataFormat> {
+  static constexpr std::array values = {
+      std::pair{DataFormat::automatic, std::string_view("auto")},
+      std::pair{DataFormat::messages, std::string_view("messages")},
+      std::pair{DataFormat::sharegpt, std::string_view("sharegpt")},
+      std::pair{DataFormat::alpaca, std::string_view("alpaca")},
+      std::pair{DataFormat::prompt_completion, std::string_view("prompt_completion")},
+      std::pair{DataFormat::text, std::string_view("text")},
+      std::pair{DataFormat::tokenized, std::string_view("tokenized")}};
+};
+
+// What becomes of a row with more tokens than cutoff_len.
+enum class Truncation { keep_start, keep_end, drop, error };
+template <>
+struct EnumNames<Truncation> {
+  static constexpr std::array values = {
+      std::pair{Truncation::keep_start, std::string_view("keep_start")},
+      std::pair{Truncation::keep_end, std::string_view("keep_end")},
+      std::pair{Truncation::drop, std::string_view("drop")},
+      std::pair{Truncation::error, std::string_view("error")}};
+};
+
+// Whether rows that are there more than once are trained more than once.
+enum class Dedup { off, exact };
+template <>
+struct EnumNames<Dedup> {
+  static constexpr std::array values = {std::pair{Dedup::off, std::string_view("off")},
+                                        std::pair{Dedup::exact, std::string_view("exact")}};
+};
+
 // What to do with a row in which no token would be trained.
 enum class MaskCheck { error, warn, off };
 template <>
@@ -29,12 +62,16 @@ struct EnumNames<MaskCheck> {
 // What is trained on, and how rows become tokens.
 struct DataConfig {
   std::vector<std::string> path;
+  DataFormat format = DataFormat::automatic;
+  std::optional<std::string> system_prompt;
   std::optional<std::string> val_path;
   double test_size = 0.0;
   std::int64_t seed = 42;
   std::optional<std::int64_t> sample_size;
   std::optional<std::int64_t> max_train_samples;
+  Dedup dedup = Dedup::off;
   std::int64_t cutoff_len = 1024;
+  Truncation truncation = Truncation::keep_start;
   TrainOn train_on = TrainOn::assistant;
   MaskCheck mask_check = MaskCheck::error;
   bool shuffle = true;
@@ -42,9 +79,13 @@ struct DataConfig {
   static constexpr void fields(auto&& field) {
     using Self = DataConfig;
     field("path", &Self::path,
-          FieldDoc{.doc = "JSONL files with one {\"messages\": [...]} a line, in order.",
+          FieldDoc{.doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz).",
                    .flag = "--data",
                    .is_path = true});
+    field("format", &Self::format,
+          FieldDoc{.doc = "The shape of the rows; auto: by the keys of each row."});
+    field("system_prompt", &Self::system_prompt,
+          FieldDoc{.doc = "Put before conversations that have no system message."});
     field(
         "val_path", &Self::val_path,
         FieldDoc{.doc = "A held-out JSONL file, evaluated but never trained on.", .is_path = true});
@@ -67,13 +108,19 @@ struct DataConfig {
         FieldDoc{.doc = "Train on at most so many rows; a file named filtered-<N>.jsonl implies N.",
                  .unit = "rows",
                  .at_least = 1});
+    field("dedup", &Self::dedup,
+          FieldDoc{.doc = "exact: rows equal to an earlier one are left out, and held-out rows "
+                          "are not trained on."});
     field("cutoff_len", &Self::cutoff_len,
-          FieldDoc{.doc = "Longest example; what is beyond is cut off at the end.",
+          FieldDoc{.doc = "Longest example; data.truncation says what becomes of longer ones.",
                    .unit = "tokens",
                    .flag = "--cutoff-len",
                    .alias = "max_seq_length",
                    .at_least = 8,
                    .at_most = 1048576});
+    field("truncation", &Self::truncation,
+          FieldDoc{.doc = "Of a row longer than cutoff_len: keep its start, keep its end, leave it "
+                          "out, or take it for an error."});
     field("train_on", &Self::train_on,
           FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
                           "end-of-turn token, or all."});

@@ -42,9 +42,14 @@ Result<Example> ChatEncoder::encode(std::span<const Message> messages) {
   return example;
 }
 
-bool truncate(Example& example, std::int64_t cutoff_len) {
+bool truncate(Example& example, std::int64_t cutoff_len, bool keep_end) {
   const auto longest = static_cast<std::size_t>(cutoff_len);
   if (example.ids.size() <= longest) return false;
+  if (keep_end) {
+    const auto cut = static_cast<std::ptrdiff_t>(example.ids.size() - longest);
+    example.ids.erase(example.ids.begin(), example.ids.begin() + cut);
+    example.trained.erase(example.trained.begin(), example.trained.begin() + cut);
+  }
   example.ids.resize(longest);
   example.trained.resize(longest);
   return true;

@@ -52,7 +52,7 @@ class ChatEncoder {
   Encoder encoder_;
 };
 
-// Keeps the first `cutoff_len` tokens. True when there were more.
-bool truncate(Example& example, std::int64_t cutoff_len);
+// Keeps the first, or the last, `cutoff_len` tokens. True when there were more.
+bool truncate(Example& example, std::int64_t cutoff_len, bool keep_end);
 
 }  // namespace mayfly

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "core/text/data_order.h"
 #include "core/text/records.h"
+#include "core/text/row_encoder.h"
 
 namespace mayfly {
 
@@ -23,12 +25,13 @@ struct Rows {
   std::int64_t blank_lines = 0;
 };
 
-Result<Rows> read_rows(const std::vector<std::string>& files, std::int64_t limit) {
+Result<Rows> read_rows(const std::vector<std::string>& files, DataFormat format,
+                       std::int64_t limit) {
   Rows all;
   for (const std::string& file : files) {
     const auto have = static_cast<std::int64_t>(all.rows.size());
     if (limit > 0 && have >= limit) break;
-    auto read = read_records(file, limit > 0 ? limit - have : 0);
+    auto read = read_records(file, format, limit > 0 ? limit - have : 0);
     if (!read) return std::move(read.error());
     for (Record& record : read->records) all.rows.push_back({std::move(record), &file});
     all.blank_lines += read->blank_lines;
@@ -54,30 +57,33 @@ std::optional<std::int64_t> rows_meant_by_name(const std::vector<std::string>& f
 
 class RowEncoding {
  public:
-  RowEncoding(const DataConfig& config, ChatEncoder encoder, const DataProgress& progress,
+  RowEncoding(const DataConfig& config, const TextModel& model, const DataProgress& progress,
               std::int64_t of)
-      : config_(config), encoder_(std::move(encoder)), progress_(progress), of_(of) {}
+      : config_(config), encoder_(model, config), progress_(progress), of_(of) {}
 
   Status add(const Row& row, std::vector<Example>& examples, DataCounts& counts);
   std::vector<std::string> warnings() const;
 
  private:
   Error untrained(const Row& row, bool was_cut) const;
+  Status left_out(const Row& row, bool was_cut, DataCounts& counts);
+  bool is_repeated(const Example& example);
 
   const DataConfig& config_;
-  ChatEncoder encoder_;
+  RowEncoder encoder_;
   const DataProgress& progress_;
   std::int64_t of_;
   std::int64_t done_ = 0;
   std::int64_t dropped_ = 0;
   std::string first_dropped_;
+  std::set<std::pair<std::vector<TokenId>, std::vector<std::uint8_t>>> seen_;  // dedup: exact
 };
 
 Error RowEncoding::untrained(const Row& row, bool was_cut) const {
   const FileLocation at{*row.file, row.record.line};
   if (was_cut) {
     return Error{ErrorKind::bad_data,
-                 "no token is trained: the answer begins after data.cutoff_len = " +
+                 "no token is trained: the answer is beyond data.cutoff_len = " +
                      std::to_string(config_.cutoff_len) + " tokens",
                  "raise data.cutoff_len, remove the row, or set data.mask_check: warn", at};
   }
@@ -86,25 +92,47 @@ Error RowEncoding::untrained(const Row& row, bool was_cut) const {
                "remove the row, set data.train_on: all, or data.mask_check: warn", at};
 }
 
+Status RowEncoding::left_out(const Row& row, bool was_cut, DataCounts& counts) {
+  Error error = untrained(row, was_cut);
+  if (config_.mask_check == MaskCheck::error) return error;
+  if (++dropped_ == 1) first_dropped_ = located_message(error);
+  ++counts.dropped;
+  return Unit{};
+}
+
+bool RowEncoding::is_repeated(const Example& example) {
+  return config_.dedup == Dedup::exact && !seen_.emplace(example.ids, example.trained).second;
+}
+
 Status RowEncoding::add(const Row& row, std::vector<Example>& examples, DataCounts& counts) {
-  auto example = encoder_.encode(row.record.messages);
+  auto example = encoder_.encode(row.record);
   if (!example) {
     example.error().at = {*row.file, row.record.line};
     return std::move(example.error());
   }
   if (++done_ % kRowsBetweenProgress == 0 && progress_) progress_(done_, of_);
-  const auto whole = static_cast<std::int64_t>(example->ids.size());
-  const bool was_cut = truncate(*example, config_.cutoff_len);
-  const auto size = static_cast<std::int64_t>(example->ids.size());
-  const auto trained = static_cast<std::int64_t>(example->trained_count());
-  if (trained == 0) {
-    Error error = untrained(row, was_cut);
-    if (config_.mask_check == MaskCheck::error) return error;
-    if (++dropped_ == 1) first_dropped_ = located_message(error);
-    ++counts.dropped;
+  if (is_repeated(*example)) {
+    ++counts.duplicates;
     return Unit{};
   }
-  counts.truncated += was_cut;
+  const auto whole = static_cast<std::int64_t>(example->ids.size());
+  const bool is_long = whole > config_.cutoff_len;
+  if (is_long && config_.truncation == Truncation::drop) {
+    ++counts.too_long;
+    return Unit{};
+  }
+  if (is_long && config_.truncation == Truncation::error) {
+    return Error{ErrorKind::bad_data,
+                 "the row has " + std::to_string(whole) +
+                     " tokens, more than data.cutoff_len = " + std::to_string(config_.cutoff_len),
+                 "raise data.cutoff_len, or let data.truncation cut or drop such rows",
+                 {*row.file, row.record.line}};
+  }
+  truncate(*example, config_.cutoff_len, config_.truncation == Truncation::keep_end);
+  const auto size = static_cast<std::int64_t>(example->ids.size());
+  const auto trained = static_cast<std::int64_t>(example->trained_count());
+  if (trained == 0) return left_out(row, is_long, counts);
+  counts.truncated += is_long;
   counts.tokens_cut += whole - size;
   ++counts.examples;
   counts.tokens += size;
@@ -122,40 +150,22 @@ std::vector<std::string> RowEncoding::warnings() const {
 
 }  // namespace
 
-Result<TextModel> TextModel::load(const std::filesystem::path& folder, WallTime today) {
-  auto tokenizer = Tokenizer::load(folder);
-  if (!tokenizer) return std::move(tokenizer.error());
-  auto config = load_tokenizer_config(folder);
-  if (!config) return std::move(config.error());
-  auto chat_template = ChatTemplate::compile(*config, today);
-  if (!chat_template) return std::move(chat_template.error());
-  return TextModel(std::move(*tokenizer), std::move(*config), std::move(*chat_template));
-}
-
-TokenId TextModel::pad_id() const {
-  if (const auto id = tokenizer_.id_of(config_.pad_token)) return *id;
-  return eos_id().value_or(0);
-}
-
 Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
                              const DataProgress& progress) {
   if (config.path.empty()) {
     return Error{ErrorKind::invalid_config, "data.path is not set",
                  "name a JSONL file: --data FILE"};
   }
-  auto rows = read_rows(config.path, config.sample_size.value_or(0));
+  auto rows = read_rows(config.path, config.format, config.sample_size.value_or(0));
   if (!rows) return std::move(rows.error());
   Rows validation;
   std::vector<std::string> validation_files;
   if (config.val_path) {
     validation_files = {*config.val_path};
-    auto read = read_rows(validation_files, 0);
+    auto read = read_rows(validation_files, config.format, 0);
     if (!read) return std::move(read.error());
     validation = std::move(*read);
   }
-  auto encoder = ChatEncoder::create(model.tokenizer(), model.chat_template(), config.train_on);
-  if (!encoder) return std::move(encoder.error());
-
   const std::size_t count = rows->rows.size();
   const auto held_out = held_out_rows(static_cast<std::uint64_t>(config.seed), count,
                                       config.val_path ? 0.0 : config.test_size);
@@ -164,19 +174,22 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
   Dataset data;
   data.train_counts.blank_lines = rows->blank_lines;
   data.validation_counts.blank_lines = validation.blank_lines;
-  RowEncoding encoding(config, std::move(*encoder), progress,
+  RowEncoding encoding(config, model, progress,
                        static_cast<std::int64_t>(count + validation.rows.size()));
+  // What is held out comes first, so that a row that repeats it is not trained on.
   for (std::size_t i = 0; i < count; ++i) {
-    const bool held = held_out[i];
-    if (!held && data.train_counts.examples >= most) continue;
-    const Status added = held ? encoding.add(rows->rows[i], data.validation, data.validation_counts)
-                              : encoding.add(rows->rows[i], data.train, data.train_counts);
+    if (!held_out[i]) continue;
+    const Status added = encoding.add(rows->rows[i], data.validation, data.validation_counts);
     if (!added) return added.error();
   }
   for (const Row& row : validation.rows) {
-    if (const Status added = encoding.add(row, data.validation, data.validation_counts); !added) {
-      return added.error();
-    }
+    const Status added = encoding.add(row, data.validation, data.validation_counts);
+    if (!added) return added.error();
+  }
+  for (std::size_t i = 0; i < count && data.train_counts.examples < most; ++i) {
+    if (held_out[i]) continue;
+    const Status added = encoding.add(rows->rows[i], data.train, data.train_counts);
+    if (!added) return added.error();
   }
   data.warnings = encoding.warnings();
   if (data.train.empty()) {

@@ -2,7 +2,8 @@
 // trains with it, so both see the same.
 //
 // In this order: the first `sample_size` rows of all files together; rows held out (val_path, else
-// test_size by data.seed); at most max_train_samples of the others; tokens; cut to cutoff_len.
+// test_size by data.seed); at most max_train_samples of the others; tokens; what is longer than
+// cutoff_len by `truncation`; rows without a trained token by mask_check; repeated rows by dedup.
 #pragma once
 
 #include <cstdint>
@@ -11,47 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "core/clock.h"
 #include "core/config/data_config.h"
 #include "core/result.h"
 #include "core/text/chat.h"
-#include "core/text/template.h"
-#include "core/text/tokenizer.h"
-#include "core/text/tokenizer_config.h"
+#include "core/text/text_model.h"
 
 namespace mayfly {
-
-// All that turns text to tokens for one model: what is in its folder.
-class TextModel {
- public:
-  // `today`: see ChatTemplate. Errors: not_found, corrupt, unsupported.
-  static Result<TextModel> load(const std::filesystem::path& folder, WallTime today);
-
-  const Tokenizer& tokenizer() const {
-    return tokenizer_;
-  }
-  const TokenizerConfig& config() const {
-    return config_;
-  }
-  const ChatTemplate& chat_template() const {
-    return template_;
-  }
-  // The id that ends a turn, for generating; nullopt when the configuration names none.
-  std::optional<TokenId> eos_id() const {
-    return tokenizer_.id_of(config_.eos_token);
-  }
-  // The id to pad with: the configured one, else the end-of-sequence token, else 0.
-  TokenId pad_id() const;
-
- private:
-  TextModel(Tokenizer tokenizer, TokenizerConfig config, ChatTemplate chat_template)
-      : tokenizer_(std::move(tokenizer)),
-        config_(std::move(config)),
-        template_(std::move(chat_template)) {}
-  Tokenizer tokenizer_;
-  TokenizerConfig config_;
-  ChatTemplate template_;
-};
 
 struct DataCounts {
   std::int64_t examples = 0;  // what is left to train on
@@ -59,6 +25,8 @@ struct DataCounts {
   std::int64_t tokens_trained_on = 0;
   std::int64_t longest = 0;      // tokens of the longest example
   std::int64_t truncated = 0;    // rows cut to cutoff_len
+  std::int64_t too_long = 0;     // rows left out for their length (truncation: drop)
+  std::int64_t duplicates = 0;   // rows left out as repeated (dedup)
   std::int64_t tokens_cut = 0;   // what they lost
   std::int64_t dropped = 0;      // rows without a trained token (mask_check: warn or off)
   std::int64_t blank_lines = 0;  // of all files

@@ -1,179 +1,115 @@
 #include "core/text/records.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include <simdjson.h>
+#include <zlib.h>
+
+#include "core/text/record_shape.h"
 
 namespace mayfly {
 
 namespace {
 
-using simdjson::dom::element;
-using simdjson::dom::object;
-
 constexpr std::size_t kLongestLine = 16 << 20;
 constexpr std::size_t kBlock = 1 << 20;
+constexpr std::size_t kLongestList = std::size_t{2} << 30;
 constexpr std::size_t kDeepest = 64;
-constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
-                                                    "tool"};
-// Keys by which people know a shape of data that is not read yet.
-constexpr std::array kOtherShapes = {
-    std::pair{std::string_view("conversations"), std::string_view("ShareGPT (\"conversations\")")},
-    std::pair{std::string_view("instruction"), std::string_view("Alpaca (\"instruction\")")},
-    std::pair{std::string_view("chosen"), std::string_view("preference pairs (\"chosen\")")},
-    std::pair{std::string_view("prompt"), std::string_view("prompt and completion (\"prompt\")")},
-    std::pair{std::string_view("question"), std::string_view("question and answer (\"question\")")},
-    std::pair{std::string_view("input_ids"), std::string_view("token ids (\"input_ids\")")},
-    std::pair{std::string_view("text"), std::string_view("plain text (\"text\")")}};
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kMost = 40;
-  return "\"" + std::string(text.substr(0, kMost)) + (text.size() > kMost ? "...\"" : "\"");
+// The first character that says something; 0 when there is none in `text`.
+char first_character(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const std::size_t at = text.find_first_not_of(" \t\r\n");
+  return at == std::string_view::npos ? '\0' : text[at];
 }
 
 class RecordReader {
  public:
-  RecordReader(std::string_view what, std::int64_t limit) : what_(what), limit_(limit) {}
+  RecordReader(std::string_view what, DataFormat format, std::int64_t limit)
+      : what_(what), format_(format), limit_(limit) {}
 
   // One line without its line feed. `ended`: it had one.
-  Status read(std::string_view line, bool ended);
+  Status read_line(std::string_view line, bool ended);
+  Status read_list(std::string_view text);
   bool full() const {
     return limit_ > 0 && static_cast<std::int64_t>(out_.records.size()) >= limit_;
   }
   Result<Records> finish();
 
  private:
-  Status read_object(const element& root);
-  Result<Message> read_message(const element& value, std::size_t index);
-  Result<std::string> read_content(const element& message, std::size_t index);
-  Status refuse_shape(const object& root);
+  Result<simdjson::dom::element> parse(std::string_view text, const char* what_it_is);
+  Status add(const simdjson::dom::element& row);
   Error fault(std::string message, std::string hint = {}) const {
     return Error{ErrorKind::bad_data, std::move(message), std::move(hint), {what_, line_}};
   }
 
   std::string what_;
+  DataFormat format_;
   std::int64_t limit_;
   int line_ = 0;
   simdjson::dom::parser parser_;
   Records out_;
 };
 
-Status RecordReader::read(std::string_view line, bool ended) {
+Result<simdjson::dom::element> RecordReader::parse(std::string_view text, const char* what_it_is) {
+  if (parser_.max_depth() != kDeepest &&
+      parser_.allocate(std::size_t{1} << 16, kDeepest) != simdjson::SUCCESS) {
+    return Error{ErrorKind::out_of_memory, "there is no memory to read " + what_};
+  }
+  simdjson::dom::element root;
+  const simdjson::error_code error = parser_.parse(text.data(), text.size(), true).get(root);
+  if (!error) return root;
+  if (error == simdjson::UTF8_ERROR) return fault(std::string(what_it_is) + " is not UTF-8");
+  return fault(std::string(what_it_is) + " is not valid JSON: " + simdjson::error_message(error));
+}
+
+Status RecordReader::read_line(std::string_view line, bool ended) {
   ++line_;
-  if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
+  if (line_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
   if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
     ++out_.blank_lines;
     return Unit{};
   }
   if (line.size() > kLongestLine) return fault("the line is longer than 16 MB");
-  if (parser_.max_depth() != kDeepest &&
-      parser_.allocate(std::size_t{1} << 16, kDeepest) != simdjson::SUCCESS) {
-    return Error{ErrorKind::out_of_memory, "there is no memory to read " + what_};
+  auto row = parse(line, "the line");
+  if (row) return add(*row);
+  if (!ended && row.error().kind == ErrorKind::bad_data) {
+    row.error().hint = "it is the last line and has no line feed: the file may be cut off";
   }
-  element root;
-  const simdjson::error_code error = parser_.parse(line.data(), line.size(), true).get(root);
-  if (error == simdjson::UTF8_ERROR) return fault("the line is not UTF-8");
-  if (error) {
-    const bool cut = !ended;
-    return fault(std::string("the line is not valid JSON: ") + simdjson::error_message(error),
-                 cut ? "it is the last line and has no line feed: the file may be cut off" : "");
-  }
-  return read_object(root);
+  return std::move(row.error());
 }
 
-Status RecordReader::read_object(const element& root) {
-  object fields;
-  if (root.get(fields) != simdjson::SUCCESS) {
-    return fault("the line is not an object with \"messages\"");
+Status RecordReader::read_list(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const auto root = parse(text, "the file, a list,");
+  if (!root) return root.error();
+  simdjson::dom::array rows;
+  if (root->get(rows) != simdjson::SUCCESS) return fault("the file is not a list");
+  for (const simdjson::dom::element row : rows) {
+    if (full()) break;
+    ++line_;
+    if (Status added = add(row); !added) return added;
   }
-  element messages;
-  if (fields.at_key("messages").get(messages) != simdjson::SUCCESS) return refuse_shape(fields);
-  simdjson::dom::array array;
-  if (messages.get(array) != simdjson::SUCCESS) return fault("\"messages\" is not a list");
-  Record record{{}, line_};
-  record.messages.reserve(array.size());
-  bool answered = false;
-  for (const element value : array) {
-    auto message = read_message(value, record.messages.size());
-    if (!message) return std::move(message.error());
-    answered = answered || message->role == "assistant";
-    record.messages.push_back(std::move(*message));
-  }
-  if (!answered) return fault("no message of the assistant: there is nothing to train on");
-  out_.records.push_back(std::move(record));
   return Unit{};
 }
 
-Result<Message> RecordReader::read_message(const element& value, std::size_t index) {
-  const std::string name = "messages[" + std::to_string(index) + "]";
-  if (!value.is_object()) return fault(name + " is not an object");
-  std::string_view role;
-  if (value["role"].get(role) != simdjson::SUCCESS) {
-    return fault(name + " has no \"role\"");
+Status RecordReader::add(const simdjson::dom::element& row) {
+  auto record = read_shape(row, format_);
+  if (!record) {
+    record.error().at = {what_, line_};
+    return std::move(record.error());
   }
-  bool known = false;
-  for (const std::string_view candidate : kRoles) known = known || candidate == role;
-  if (!known) {
-    return fault(name + " has the unknown role " + quoted(role),
-                 "known are system, developer, user, assistant, tool");
-  }
-  element ignored;
-  if (value["tool_calls"].get(ignored) == simdjson::SUCCESS && !ignored.is_null()) {
-    return fault(name + " has \"tool_calls\", which are not supported");
-  }
-  auto content = read_content(value, index);
-  if (!content) return std::move(content.error());
-  return Message{std::string(role), std::move(*content)};
-}
-
-Result<std::string> RecordReader::read_content(const element& message, std::size_t index) {
-  const std::string name = "messages[" + std::to_string(index) + "]";
-  element content;
-  if (message["content"].get(content) != simdjson::SUCCESS || content.is_null()) {
-    return fault(name + " has no \"content\"");
-  }
-  std::string_view text;
-  if (content.get(text) == simdjson::SUCCESS) return std::string(text);
-  simdjson::dom::array parts;
-  if (content.get(parts) != simdjson::SUCCESS) {
-    return fault(name + ".content is neither a text nor a list of parts");
-  }
-  std::string joined;
-  for (const element part : parts) {
-    std::string_view type;
-    if (part["type"].get(type) != simdjson::SUCCESS || type != "text" ||
-        part["text"].get(text) != simdjson::SUCCESS) {
-      return fault(name + ".content has a part that is not {\"type\": \"text\", \"text\": ...}");
-    }
-    joined += text;
-  }
-  return joined;
-}
-
-Status RecordReader::refuse_shape(const object& root) {
-  for (const auto& [key, shape] : kOtherShapes) {
-    element value;
-    if (root.at_key(key).get(value) == simdjson::SUCCESS) {
-      return fault("found " + std::string(shape) + ", which is not supported yet",
-                   "each line must be {\"messages\": [{\"role\": ..., \"content\": ...}, ...]}");
-    }
-  }
-  std::string keys;
-  for (const auto& [key, value] : root) {
-    keys += (keys.empty() ? "" : ", ") + quoted(key);
-    if (keys.size() > 120) break;
-  }
-  return fault("no \"messages\"; found " + (keys.empty() ? "an empty object" : keys),
-               "each line must be {\"messages\": [{\"role\": ..., \"content\": ...}, ...]}");
+  record->line = line_;
+  out_.records.push_back(std::move(*record));
+  return Unit{};
 }
 
 Result<Records> RecordReader::finish() {
   if (out_.records.empty()) {
-    return Error{ErrorKind::bad_data, "there is no conversation in the file", {}, {what_}};
+    return Error{ErrorKind::bad_data, "there is no row in the file", {}, {what_}};
   }
   return std::move(out_);
 }
@@ -186,7 +122,7 @@ Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool
     const std::size_t feed = text.find('\n', at);
     if (feed == std::string_view::npos && !last) break;
     const std::size_t end = std::min(feed, text.size());
-    if (Status done = reader.read(text.substr(at, end - at), feed != std::string_view::npos);
+    if (Status done = reader.read_line(text.substr(at, end - at), feed != std::string_view::npos);
         !done) {
       return std::move(done.error());
     }
@@ -195,17 +131,63 @@ Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool
   return at;
 }
 
+// A file as it is, or what gzip made of it.
+class InFile {
+ public:
+  explicit InFile(const std::filesystem::path& path)
+      : path_(path.string()), file_(gzopen(path.c_str(), "rbe"), gzclose) {}
+  explicit operator bool() const {
+    return file_ != nullptr;
+  }
+  // Appends up to kBlock bytes; false at the end.
+  Result<bool> read(std::string& text) {
+    const std::size_t kept = text.size();
+    text.resize(kept + kBlock);
+    const int got = gzread(file_.get(), text.data() + kept, kBlock);
+    text.resize(kept + static_cast<std::size_t>(std::max(got, 0)));
+    int code = Z_OK;
+    const std::string why = gzerror(file_.get(), &code);
+    // Z_BUF_ERROR: the compressed file ends in the middle.
+    if (got < 0 || code == Z_BUF_ERROR || code == Z_DATA_ERROR) {
+      return Error{ErrorKind::bad_data, "cannot be read: " + why, {}, {path_}};
+    }
+    return got > 0;
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
+};
+
+Status read_rest_as_list(InFile& in, std::string text, const std::string& what,
+                         RecordReader& reader) {
+  while (true) {
+    if (text.size() > kLongestList) {
+      return Error{
+          ErrorKind::bad_data, "is a list of more than 2 GB", "write one object a line", {what}};
+    }
+    const auto more = in.read(text);
+    if (!more) return more.error();
+    if (!*more) return reader.read_list(text);
+  }
+}
+
 }  // namespace
 
-Result<Records> parse_records(std::string_view text, std::string_view what, std::int64_t limit) {
-  RecordReader reader(what, limit);
-  const auto taken = read_lines(reader, text, true);
-  if (!taken) return taken.error();
+Result<Records> parse_records(std::string_view text, std::string_view what, DataFormat format,
+                              std::int64_t limit) {
+  RecordReader reader(what, format, limit);
+  if (first_character(text) == '[') {
+    if (const Status read = reader.read_list(text); !read) return read.error();
+  } else if (const auto taken = read_lines(reader, text, true); !taken) {
+    return taken.error();
+  }
   return reader.finish();
 }
 
 // In blocks, and not mapped: somebody may be writing to the file while it is read.
-Result<Records> read_records(const std::filesystem::path& path, std::int64_t limit) {
+Result<Records> read_records(const std::filesystem::path& path, DataFormat format,
+                             std::int64_t limit) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
     const bool there = std::filesystem::exists(path, error);
@@ -214,23 +196,27 @@ Result<Records> read_records(const std::filesystem::path& path, std::int64_t lim
                  {},
                  {path.string()}};
   }
-  std::ifstream in(path, std::ios::binary);
+  InFile in(path);
   if (!in) return Error{ErrorKind::refused, "cannot be opened", {}, {path.string()}};
-  RecordReader reader(path.string(), limit);
+  RecordReader reader(path.string(), format, limit);
   std::string text;  // not yet read as lines
+  bool at_the_start = true;
   while (!reader.full()) {
     const std::size_t kept = text.size();
-    text.resize(kept + kBlock);
-    in.read(text.data() + kept, static_cast<std::streamsize>(kBlock));
-    text.resize(kept + static_cast<std::size_t>(in.gcount()));
-    if (in.bad()) return Error{ErrorKind::refused, "cannot be read", {}, {path.string()}};
-    const bool last = in.gcount() == 0;
+    const auto more = in.read(text);
+    if (!more) return more.error();
+    if (at_the_start && first_character(text) == '[') {
+      const Status read = read_rest_as_list(in, std::move(text), path.string(), reader);
+      if (!read) return read.error();
+      break;
+    }
+    at_the_start = false;
     // A line that is too long is given away as it is, to be refused.
     const bool too_long = kept > kLongestLine;
-    const auto taken = read_lines(reader, text, last || too_long);
+    const auto taken = read_lines(reader, text, !*more || too_long);
     if (!taken) return taken.error();
     text.erase(0, *taken);
-    if (last) break;
+    if (!*more) break;
   }
   return reader.finish();
 }

@@ -1,10 +1,9 @@
-// Training data as people keep it: one JSON object a line, {"messages": [{"role": ..., "content":
-// ...}, ...]}.
+// Files of training data: one JSON object a line, or one JSON list of objects; either may be
+// compressed by gzip. record_shape.h says which objects.
 //
-// A byte order mark, CRLF and blank lines are tolerated (and blank lines counted). `content` is a
-// text or a list of {"type": "text", "text": ...} parts, which are joined. Everything else is an
-// error with file and line: other shapes by the name of what was found, text that is not UTF-8, a
-// line cut off in the middle or of more than 16 MB, unknown roles, no turn of the assistant.
+// A byte order mark, CRLF and blank lines are tolerated (and blank lines counted). Everything else
+// that is wrong is an error with file and line: text that is not UTF-8, a line cut off in the
+// middle or of more than 16 MB, a shape that is not known. Of a list the line is the place in it.
 #pragma once
 
 #include <cstdint>
@@ -13,26 +12,24 @@
 #include <string_view>
 #include <vector>
 
+#include "core/config/data_config.h"
 #include "core/result.h"
-#include "core/text/message.h"
+#include "core/text/record.h"
 
 namespace mayfly {
-
-struct Record {
-  std::vector<Message> messages;  // at least one is the assistant's
-  int line = 0;                   // from 1
-};
 
 struct Records {
   std::vector<Record> records;
   std::int64_t blank_lines = 0;
 };
 
-// The first `limit` records of a file; 0: all. Errors: not_found, refused, bad_data (also for a
-// file without any record).
-Result<Records> read_records(const std::filesystem::path& path, std::int64_t limit);
+// The first `limit` records of a file; 0: all. Lines are read in blocks, a list as a whole (at most
+// 2 GB). Errors: not_found, refused, bad_data (also for a file without any record).
+Result<Records> read_records(const std::filesystem::path& path, DataFormat format,
+                             std::int64_t limit);
 
 // The same from a text; `what` names it in errors.
-Result<Records> parse_records(std::string_view text, std::string_view what, std::int64_t limit);
+Result<Records> parse_records(std::string_view text, std::string_view what, DataFormat format,
+                              std::int64_t limit);
 
 }  // namespace mayfly

@@ -62,6 +62,7 @@ Tokenizer::Tokenizer(const TokenizerSpec& spec, BytePairs pairs, PreTokenizer pr
       added_(select(spec.added_tokens, false, spec.nfc)),
       added_normalized_(select(spec.added_tokens, true, spec.nfc)),
       nfc_(spec.nfc),
+      surround_(spec.surround),
       size_(pairs_.size()) {
   for (const AddedToken& token : spec.added_tokens) {
     // The reference runs added tokens through its decoder like all others.

@@ -2,7 +2,8 @@
 //
 // Equal to HuggingFace tokenizers, id for id, for the kinds that tokenizer_spec.h names; checked
 // against it by tests/oracle_text. No tokens are added around a text (add_special_tokens=False):
-// chats get theirs from the template.
+// chats get theirs from the template,
+// plain texts from surround().
 #pragma once
 
 #include <filesystem>
@@ -47,6 +48,10 @@ class Tokenizer {
   const std::vector<AddedToken>& special_tokens() const {
     return special_tokens_;
   }
+  // What stands around a text that is no chat; encode() leaves it out.
+  const TextSurround& surround() const {
+    return surround_;
+  }
   // One more than the largest id.
   TokenId size() const {
     return size_;
@@ -65,6 +70,7 @@ class Tokenizer {
   std::map<std::string, TokenId, std::less<>> added_ids_;
   std::set<TokenId> special_;
   std::vector<AddedToken> special_tokens_;
+  TextSurround surround_;
   TokenId size_;
 };
 

@@ -100,9 +100,9 @@ class SpecReader {
   explicit SpecReader(std::string_view what) : what_(what) {}
 
   Result<TokenizerSpec> read(const element& root) {
-    for (const auto step :
-         {&SpecReader::read_added_tokens, &SpecReader::read_normalizer,
-          &SpecReader::read_pre_tokenizer, &SpecReader::read_decoder, &SpecReader::read_model}) {
+    for (const auto step : {&SpecReader::read_added_tokens, &SpecReader::read_normalizer,
+                            &SpecReader::read_pre_tokenizer, &SpecReader::read_decoder,
+                            &SpecReader::read_model, &SpecReader::read_post_processor}) {
       if (Status done = (this->*step)(root); !done) return std::move(done.error());
     }
     return std::move(spec_);
@@ -116,6 +116,9 @@ class SpecReader {
   Status read_split(const element& step, const std::string& field);
   Status read_byte_level(const element& step, const std::string& field, bool last);
   Status read_decoder(const element& root);
+  Status read_post_processor(const element& root);
+  Status read_post_processor_step(const element& step);
+  Status read_template(const element& step);
   Status read_model(const element& root);
   Status read_vocabulary(const element& model);
   Status read_merges(const element& model);
@@ -262,6 +265,56 @@ Status SpecReader::read_decoder(const element& root) {
   const auto decoder = field_of(root, "decoder");
   const std::string type = decoder ? text_of(*decoder, "type") : "null";
   if (type != "ByteLevel") return unsupported(what_, "decoder.type", type);
+  return Unit{};
+}
+
+Status SpecReader::read_post_processor(const element& root) {
+  const auto step = field_of(root, "post_processor");
+  return step ? read_post_processor_step(*step) : Unit{};
+}
+
+Status SpecReader::read_post_processor_step(const element& step) {
+  const std::string type = text_of(step, "type");
+  if (type == "ByteLevel") return Unit{};  // offsets only
+  if (type == "TemplateProcessing") return read_template(step);
+  simdjson::dom::array parts;
+  if (type != "Sequence" || step["processors"].get(parts) != simdjson::SUCCESS) {
+    return unsupported(what_, "post_processor.type", type);
+  }
+  for (const element part : parts) {
+    if (Status done = read_post_processor_step(part); !done) return done;
+  }
+  return Unit{};
+}
+
+// Of the template for one text: {"SpecialToken": {"id": ...}} and once {"Sequence": ...}, the text.
+Status SpecReader::read_template(const element& step) {
+  simdjson::dom::array parts;
+  if (step["single"].get(parts) != simdjson::SUCCESS) {
+    return corrupt("post_processor has no \"single\"");
+  }
+  std::vector<TokenId>* side = &spec_.surround.before;
+  for (const element part : parts) {
+    if (field_of(part, "Sequence")) {
+      side = &spec_.surround.after;
+      continue;
+    }
+    std::string_view name;
+    simdjson::dom::array ids;
+    simdjson::dom::object tokens;
+    if (part["SpecialToken"]["id"].get(name) != simdjson::SUCCESS ||
+        step["special_tokens"].get(tokens) != simdjson::SUCCESS ||
+        tokens.at_key(name)["ids"].get(ids) != simdjson::SUCCESS) {
+      return corrupt("post_processor.single names a token that special_tokens does not explain");
+    }
+    for (const element value : ids) {
+      std::int64_t id = -1;
+      if (value.get(id) != simdjson::SUCCESS || id < 0 || id > INT32_MAX) {
+        return corrupt("post_processor.special_tokens has an entry that is no token id");
+      }
+      side->push_back(static_cast<TokenId>(id));
+    }
+  }
   return Unit{};
 }
 

@@ -4,7 +4,7 @@
 // Understood: model BPE over bytes ("byte-level": GPT-2, Llama 3, Qwen, SmolLM); normalizers none
 // and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel; decoder ByteLevel. Everything else is
 // `unsupported`, naming the field and the value. Not used, as transformers does not use them for a
-// chat either: post_processor (it adds tokens around plain texts), truncation and padding.
+// chat either: truncation and padding.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,12 @@ struct SplitStep {
   bool invert = false;                     // the matches are the pieces, the rest separates them
 };
 
+// The tokens that the post-processor puts around a text that is no chat.
+struct TextSurround {
+  std::vector<TokenId> before;
+  std::vector<TokenId> after;
+};
+
 struct TokenizerSpec {
   struct Entry {
     std::string token;  // real bytes, the byte-level alphabet undone
@@ -55,7 +61,8 @@ struct TokenizerSpec {
   std::vector<Entry> vocabulary;
   std::vector<Merge> merges;   // the first is merged first
   bool ignore_merges = false;  // a piece that is in the vocabulary is one token, merges or not
-  std::string unknown_token;   // "" : bytes without a token are left out
+  TextSurround surround;
+  std::string unknown_token;  // "" : bytes without a token are left out
   bool fuse_unknown = false;
 };
 

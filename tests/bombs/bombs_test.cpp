@@ -172,7 +172,7 @@ TEST_F(BombTest, WeightsThatOverlapOrStandTwice) {
 
 TEST_F(BombTest, DatasetLines) {
   const auto refuses = [&](const std::string& text, const std::string& rule) {
-    const auto records = parse_records(text, "data.jsonl", 0);
+    const auto records = parse_records(text, "data.jsonl", DataFormat::automatic, 0);
     ASSERT_FALSE(records) << rule;
     EXPECT_EQ(records.error().kind, ErrorKind::bad_data);
     EXPECT_THAT(located_message(records.error()), HasSubstr("data.jsonl:1"));

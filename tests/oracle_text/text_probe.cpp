@@ -48,17 +48,17 @@ int chat(const std::string& folder, const std::string& file) {
   const auto model = TextModel::load(folder, kToday);
   if (!model) return fail(model.error());
   auto encoder =
-      ChatEncoder::create(model->tokenizer(), model->chat_template(), TrainOn::assistant);
-  const auto records = read_records(file, 0);
+      ChatEncoder::create(model->tokenizer(), **model->chat_template(), TrainOn::assistant);
+  const auto records = read_records(file, DataFormat::automatic, 0);
   if (!records) return fail(records.error());
   for (const Record& record : records->records) {
-    const auto text =
-        encoder ? encoder->render(record.messages) : Result<RenderedTurns>(encoder.error());
+    const auto text = encoder ? encoder->render(std::get<Conversation>(record.content).messages)
+                              : Result<RenderedTurns>(encoder.error());
     if (!text) {
       std::cout << json_line({{"error", text.error().message}}) << "\n";
       continue;
     }
-    const auto example = encoder->encode(record.messages);
+    const auto example = encoder->encode(std::get<Conversation>(record.content).messages);
     if (!example) return fail(example.error());
     std::cout << json_line(
                      {{"ids", example->ids}, {"mask", example->trained}, {"text", text->text}})

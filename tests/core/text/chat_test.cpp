@@ -25,7 +25,7 @@ std::vector<std::string> turns_of(const std::string& chat_template,
   const TinyModel files(chat_template);
   const auto model = TextModel::load(files.folder(), kToday);
   EXPECT_TRUE(model) << (model ? "" : model.error().message);
-  const auto encoder = ChatEncoder::create(model->tokenizer(), model->chat_template(), train_on);
+  const auto encoder = ChatEncoder::create(model->tokenizer(), *model->chat_template(), train_on);
   if (!encoder) return {"error: " + encoder.error().message};
   const auto rendered = encoder->render(messages);
   if (!rendered) return {"error: " + rendered.error().message};
@@ -140,7 +140,7 @@ TEST(ChatTest, MasksTokensByTheirPlaceInTheWholeText) {
   const auto model = TextModel::load(files.folder(), kToday);
   ASSERT_TRUE(model);
   auto encoder =
-      ChatEncoder::create(model->tokenizer(), model->chat_template(), TrainOn::assistant);
+      ChatEncoder::create(model->tokenizer(), *model->chat_template(), TrainOn::assistant);
   ASSERT_TRUE(encoder);
   const std::vector<Message> messages = {{"user", "hello"}, {"assistant", "hello \u20ac"}};
   const auto example = encoder->encode(messages);
@@ -157,10 +157,18 @@ TEST(ChatTest, MasksTokensByTheirPlaceInTheWholeText) {
 
 TEST(ChatTest, TruncationKeepsTheStart) {
   Example example{{1, 2, 3, 4}, {0, 0, 1, 1}};
-  EXPECT_FALSE(truncate(example, 4));
-  EXPECT_TRUE(truncate(example, 3));
+  EXPECT_FALSE(truncate(example, 4, false));
+  EXPECT_TRUE(truncate(example, 3, false));
   EXPECT_THAT(example.ids, ElementsAre(1, 2, 3));
   EXPECT_THAT(example.trained, ElementsAre(0, 0, 1));
+}
+
+TEST(ChatTest, TruncationKeepsTheEndWhenAsked) {
+  Example example{{1, 2, 3, 4}, {0, 0, 1, 1}};
+  EXPECT_FALSE(truncate(example, 4, true));
+  EXPECT_TRUE(truncate(example, 3, true));
+  EXPECT_THAT(example.ids, ElementsAre(2, 3, 4));
+  EXPECT_THAT(example.trained, ElementsAre(0, 1, 1));
 }
 
 }  // namespace

@@ -97,6 +97,42 @@ TEST_F(DatasetTest, HoldsOutTheSameRowsEveryTime) {
   EXPECT_NE(numbers(data->validation), numbers(other->validation));
 }
 
+TEST_F(DatasetTest, LeavesRepeatedRowsOutAndNeverTrainsOnHeldOutOnes) {
+  DataConfig config;
+  config.path = {write("a.jsonl", row("answer 1") + row("answer 2") + row("answer 1") +
+                                      row("answer 3") + row("answer 2", "another question"))};
+  config.val_path = write("b.jsonl", row("answer 3") + row("answer 4"));
+  EXPECT_THAT(load(config)->train, SizeIs(5));
+  config.dedup = Dedup::exact;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  EXPECT_THAT(numbers(data->train), testing::ElementsAre(1, 2, 2));
+  EXPECT_THAT(numbers(data->validation), testing::ElementsAre(3, 4));
+  EXPECT_EQ(data->train_counts.duplicates, 2);
+}
+
+TEST_F(DatasetTest, TreatsLongRowsAsAsked) {
+  DataConfig config;
+  config.path = {write("a.jsonl", row("short") + row(std::string(200, 'x')))};
+  config.cutoff_len = 100;
+  config.truncation = Truncation::keep_end;
+  const auto ends = load(config);
+  ASSERT_TRUE(ends);
+  EXPECT_THAT(ends->train[1].ids, SizeIs(100));
+  EXPECT_EQ(ends->train[1].ids.back(), '\n');
+  EXPECT_EQ(ends->train_counts.truncated, 1);
+  config.truncation = Truncation::drop;
+  const auto dropped = load(config);
+  ASSERT_TRUE(dropped);
+  EXPECT_THAT(dropped->train, SizeIs(1));
+  EXPECT_EQ(dropped->train_counts.too_long, 1);
+  config.truncation = Truncation::error;
+  const auto refused = load(config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().at.line, 2);
+  EXPECT_THAT(refused.error().message, HasSubstr("data.cutoff_len"));
+}
+
 TEST_F(DatasetTest, UsesTheValidationFileInsteadOfHoldingOut) {
   DataConfig config;
   config.path = {write_rows("a.jsonl", 0, 4)};

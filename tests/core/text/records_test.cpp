@@ -14,25 +14,30 @@ namespace {
 constexpr const char* kGood =
     R"({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]})";
 
+const std::vector<Message>& messages_of(const Record& record) {
+  return std::get<Conversation>(record.content).messages;
+}
+
 Error error_of(const std::string& text) {
-  const auto records = parse_records(text, "data.jsonl", 0);
+  const auto records = parse_records(text, "data.jsonl", DataFormat::automatic, 0);
   return records ? Error{ErrorKind::internal, "no error"} : records.error();
 }
 
 TEST(RecordsTest, ReadsMessagesInOrder) {
-  const auto records = parse_records(std::string(kGood) + "\n", "data.jsonl", 0);
+  const auto records =
+      parse_records(std::string(kGood) + "\n", "data.jsonl", DataFormat::automatic, 0);
   ASSERT_TRUE(records);
   ASSERT_EQ(records->records.size(), 1u);
-  ASSERT_EQ(records->records[0].messages.size(), 2u);
-  EXPECT_EQ(records->records[0].messages[0].role, "user");
-  EXPECT_EQ(records->records[0].messages[1].content, "ho");
+  ASSERT_EQ(messages_of(records->records[0]).size(), 2u);
+  EXPECT_EQ(messages_of(records->records[0])[0].role, "user");
+  EXPECT_EQ(messages_of(records->records[0])[1].content, "ho");
   EXPECT_EQ(records->records[0].line, 1);
 }
 
 TEST(RecordsTest, ToleratesByteOrderMarkCarriageReturnsBlankLinesAndNoLastLineFeed) {
   const std::string text =
       std::string("\xef\xbb\xbf") + kGood + "\r\n\r\n  \n" + kGood + "\r\n\n" + kGood;
-  const auto records = parse_records(text, "data.jsonl", 0);
+  const auto records = parse_records(text, "data.jsonl", DataFormat::automatic, 0);
   ASSERT_TRUE(records) << located_message(records.error());
   ASSERT_EQ(records->records.size(), 3u);
   EXPECT_EQ(records->blank_lines, 3);
@@ -42,25 +47,26 @@ TEST(RecordsTest, ToleratesByteOrderMarkCarriageReturnsBlankLinesAndNoLastLineFe
 
 TEST(RecordsTest, StopsAtTheLimit) {
   const std::string text = std::string(kGood) + "\n" + kGood + "\nnot JSON\n";
-  const auto records = parse_records(text, "data.jsonl", 2);
+  const auto records = parse_records(text, "data.jsonl", DataFormat::automatic, 2);
   ASSERT_TRUE(records);
   EXPECT_EQ(records->records.size(), 2u);
-  EXPECT_FALSE(parse_records(text, "data.jsonl", 3));
+  EXPECT_FALSE(parse_records(text, "data.jsonl", DataFormat::automatic, 3));
 }
 
 TEST(RecordsTest, JoinsTextParts) {
   const auto records = parse_records(
       R"({"messages": [{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]})",
-      "data.jsonl", 0);
+      "data.jsonl", DataFormat::automatic, 0);
   ASSERT_TRUE(records);
-  EXPECT_EQ(records->records[0].messages[0].content, "ab");
+  EXPECT_EQ(messages_of(records->records[0])[0].content, "ab");
 }
 
 TEST(RecordsTest, KeepsNulAndAstralCharacters) {
-  const auto records = parse_records(
-      R"({"messages": [{"role": "assistant", "content": "a\u0000b\ud83d\ude00"}]})", "d", 0);
+  const auto records =
+      parse_records(R"({"messages": [{"role": "assistant", "content": "a\u0000b\ud83d\ude00"}]})",
+                    "d", DataFormat::automatic, 0);
   ASSERT_TRUE(records);
-  EXPECT_EQ(records->records[0].messages[0].content, std::string("a\0b\xf0\x9f\x98\x80", 7));
+  EXPECT_EQ(messages_of(records->records[0])[0].content, std::string("a\0b\xf0\x9f\x98\x80", 7));
 }
 
 struct Bad {
@@ -86,7 +92,7 @@ const Bad kBad[] = {
      "not UTF-8"},
     {"LoneSurrogate", R"({"messages": [{"role": "assistant", "content": "\ud800"}]})",
      "not valid JSON"},
-    {"NotAnObject", "[1]", "not an object"},
+    {"NotAnObject", "7", "not an object"},
     {"NoRole", R"({"messages": [{"content": "x"}]})", "messages[0] has no \"role\""},
     {"NoContent", R"({"messages": [{"role": "user"}]})", "messages[0] has no \"content\""},
     {"NullContent", R"({"messages": [{"role": "assistant", "content": null}]})",
@@ -104,17 +110,40 @@ const Bad kBad[] = {
     {"MessagesNotAList", R"({"messages": "x"})", "not a list"},
     {"ToolCalls", R"({"messages": [{"role": "assistant", "content": "", "tool_calls": []}]})",
      "tool_calls"},
-    {"ShareGpt", R"({"conversations": [{"from": "human", "value": "x"}]})", "ShareGPT"},
-    {"Alpaca", R"({"instruction": "x", "output": "y"})", "Alpaca"},
-    {"PlainText", R"({"text": "x"})", "plain text"},
+    {"ShareGptRole", R"({"conversations": [{"from": "narrator", "value": "x"}]})",
+     "conversations[0] has the unknown role \"narrator\""},
+    {"ShareGptCall", R"({"conversations": [{"from": "function_call", "value": "x"}]})",
+     "tool call"},
+    {"ShareGptNoAnswer", R"({"conversations": [{"from": "human", "value": "x"}]})",
+     "no message of the assistant"},
+    {"AlpacaNoOutput", R"({"instruction": "x"})", "no \"output\""},
+    {"AlpacaNumber", R"({"instruction": "x", "output": 7})", "\"output\" is not a text"},
+    {"AlpacaHistory", R"({"instruction": "x", "output": "y", "history": [["a"]]})",
+     "[question, answer]"},
+    {"PromptAlone", R"({"prompt": "x"})", "\"prompt\" without \"completion\""},
+    {"CompletionAlone", R"({"completion": "x"})", "no \"prompt\""},
+    {"MixedPrompt", R"({"prompt": "x", "completion": [{"role": "assistant", "content": "y"}]})",
+     "\"prompt\" is not a list"},
+    {"AnswerInPrompt",
+     R"({"prompt": [{"role": "assistant", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}]})",
+     "message of the assistant, which would be trained"},
+    {"UnpairedPreference", R"({"prompt": "x", "completion": "y", "label": true})", "\"label\""},
+    {"Preference", R"({"prompt": "x", "chosen": "y", "rejected": "z"})", "preference pairs"},
+    {"EmptyText", R"({"text": ""})", "\"text\" is empty"},
+    {"NegativeId", R"({"input_ids": [1, -1]})", "no token id"},
+    {"NoIds", R"({"input_ids": []})", "\"input_ids\" is empty"},
+    {"ShortLabels", R"({"input_ids": [1, 2], "labels": [1]})", "as long as"},
+    {"OtherLabels", R"({"input_ids": [1, 2], "labels": [-100, 3]})", "\"labels\"[1]"},
+    {"Tools", R"({"messages": [{"role": "assistant", "content": "x"}], "tools": [{}]})",
+     "\"tools\""},
     {"Unknown", R"({"a": 1, "b": 2})", "found \"a\", \"b\""},
 };
 INSTANTIATE_TEST_SUITE_P(All, BadRecordTest, testing::ValuesIn(kBad),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(RecordsTest, RefusesAFileWithoutConversations) {
-  EXPECT_NE(error_of("").message.find("no conversation"), std::string::npos);
-  EXPECT_NE(error_of("\n \n").message.find("no conversation"), std::string::npos);
+  EXPECT_NE(error_of("").message.find("no row"), std::string::npos);
+  EXPECT_NE(error_of("\n \n").message.find("no row"), std::string::npos);
   EXPECT_EQ(error_of("").at.file, "data.jsonl");
 }
 
@@ -129,7 +158,7 @@ TEST(RecordsTest, RefusesALineOfMoreThan16Megabytes) {
     text += std::string(size - text.size() - 4, 'a') + "\"}]}";
     return text;
   };
-  EXPECT_TRUE(parse_records(line(16 << 20), "d", 0));
+  EXPECT_TRUE(parse_records(line(16 << 20), "d", DataFormat::automatic, 0));
   EXPECT_NE(error_of(line((16 << 20) + 1)).message.find("16 MB"), std::string::npos);
 }
 
@@ -147,22 +176,23 @@ TEST(RecordsTest, ReadsAFileAsItReadsItsText) {
   }
   text.pop_back();
   const std::string path = files.write("a.jsonl", text);
-  const auto from_file = read_records(path, 0);
-  const auto from_text = parse_records(text, "a", 0);
+  const auto from_file = read_records(path, DataFormat::automatic, 0);
+  const auto from_text = parse_records(text, "a", DataFormat::automatic, 0);
   ASSERT_TRUE(from_file && from_text);
   ASSERT_EQ(from_file->records.size(), 3000u);
   for (std::size_t i = 0; i < 3000; ++i) {
-    EXPECT_EQ(from_file->records[i].messages[0].content, from_text->records[i].messages[0].content);
+    EXPECT_EQ(messages_of(from_file->records[i])[0].content,
+              messages_of(from_text->records[i])[0].content);
     EXPECT_EQ(from_file->records[i].line, from_text->records[i].line);
   }
-  EXPECT_EQ(read_records(path, 7)->records.size(), 7u);
+  EXPECT_EQ(read_records(path, DataFormat::automatic, 7)->records.size(), 7u);
 }
 
 TEST(RecordsTest, RefusesALongLineOfAFileWithoutReadingAllOfIt) {
   const TinyModel files;
   const std::string path =
       files.write("a.jsonl", std::string(kGood) + "\n" + std::string(20 << 20, 'x'));
-  const auto records = read_records(path, 0);
+  const auto records = read_records(path, DataFormat::automatic, 0);
   ASSERT_FALSE(records);
   EXPECT_EQ(records.error().at.line, 2);
   EXPECT_NE(records.error().message.find("16 MB"), std::string::npos);
@@ -177,16 +207,16 @@ TEST(RecordsTest, SurvivesDamagedLines) {
       text[random() % text.size()] = static_cast<char>(random() % 256);
     }
     if (round % 3 == 0) text.resize(random() % text.size());
-    const auto records = parse_records(text, "data.jsonl", 0);
+    const auto records = parse_records(text, "data.jsonl", DataFormat::automatic, 0);
     EXPECT_TRUE(records || records.error().kind == ErrorKind::bad_data);
   }
 }
 
 TEST(RecordsTest, SaysWhenThereIsNoFile) {
-  const auto records = read_records("/nowhere/data.jsonl", 0);
+  const auto records = read_records("/nowhere/data.jsonl", DataFormat::automatic, 0);
   ASSERT_FALSE(records);
   EXPECT_EQ(records.error().kind, ErrorKind::not_found);
-  EXPECT_EQ(read_records("/tmp", 0).error().kind, ErrorKind::refused);
+  EXPECT_EQ(read_records("/tmp", DataFormat::automatic, 0).error().kind, ErrorKind::refused);
 }
 
 }  // namespace

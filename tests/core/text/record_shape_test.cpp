@@ -1,0 +1,112 @@
+// People bring data in the shapes that other tools taught them: each must come out as the turns, or
+// the text, that they meant.
+#include "core/text/record_shape.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/text/records.h"
+#include "tests/core/text/tiny_model.h"
+
+namespace mayfly {
+namespace {
+
+using testing::ElementsAre;
+
+Record only(std::string json, DataFormat format = DataFormat::automatic) {
+  std::erase(json, '\n');
+  auto records = parse_records(json, "data.jsonl", format, 0);
+  if (!records) {
+    ADD_FAILURE() << located_message(records.error());
+    return {};
+  }
+  return std::move(records->records.at(0));
+}
+
+std::vector<std::string> turns(const Record& record) {
+  std::vector<std::string> said;
+  for (const Message& message : std::get<Conversation>(record.content).messages) {
+    said.push_back(message.role + ": " + message.content);
+  }
+  return said;
+}
+
+TEST(RecordShapeTest, ShareGptNamesBecomeRoles) {
+  EXPECT_THAT(turns(only(R"({"conversations": [{"from": "system", "value": "s"},
+      {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})")),
+              ElementsAre("system: s", "user: q", "assistant: a"));
+  EXPECT_THAT(turns(only(R"({"system": "s", "conversations": [{"role": "user", "content": "q"},
+      {"role": "assistant", "content": "a"}]})")),
+              ElementsAre("system: s", "user: q", "assistant: a"));
+}
+
+TEST(RecordShapeTest, AlpacaJoinsInstructionAndInputByOneLineFeed) {
+  EXPECT_THAT(turns(only(R"({"instruction": "Add", "input": "1 2", "output": "3"})")),
+              ElementsAre("user: Add\n1 2", "assistant: 3"));
+  EXPECT_THAT(turns(only(R"({"instruction": "Add", "input": "", "output": "3", "system": "s",
+      "history": [["q", "a"]]})")),
+              ElementsAre("system: s", "user: q", "assistant: a", "user: Add", "assistant: 3"));
+}
+
+TEST(RecordShapeTest, PromptAndCompletionAsTextsStayTexts) {
+  const Record record = only(R"({"prompt": "1+1=", "completion": "2"})");
+  EXPECT_EQ(std::get<PromptedText>(record.content).prompt, "1+1=");
+  EXPECT_EQ(std::get<PromptedText>(record.content).completion, "2");
+}
+
+TEST(RecordShapeTest, PromptAndCompletionAsMessagesAreAConversation) {
+  EXPECT_THAT(turns(only(R"({"prompt": [{"role": "user", "content": "q"}],
+      "completion": [{"role": "assistant", "content": "a"}]})")),
+              ElementsAre("user: q", "assistant: a"));
+}
+
+TEST(RecordShapeTest, TokensKeepTheirLabels) {
+  const Record record = only(R"({"input_ids": [5, 6, 7], "labels": [-100, 6, 7]})");
+  EXPECT_THAT(std::get<TokenRow>(record.content).ids, ElementsAre(5, 6, 7));
+  EXPECT_THAT(std::get<TokenRow>(record.content).trained, ElementsAre(0, 1, 1));
+  EXPECT_THAT(std::get<TokenRow>(only(R"({"input_ids": [5, 6]})").content).trained,
+              ElementsAre(1, 1));
+}
+
+TEST(RecordShapeTest, AFormatThatIsAskedForIsTheOnlyOne) {
+  constexpr const char* kBoth =
+      R"({"text": "t", "messages": [{"role": "assistant", "content": "a"}]})";
+  EXPECT_EQ(std::get<PlainText>(only(kBoth, DataFormat::text).content).text, "t");
+  EXPECT_THAT(turns(only(kBoth)), ElementsAre("assistant: a"));
+  const auto refused = parse_records(kBoth, "d", DataFormat::alpaca, 0);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("there is no \"instruction\""), std::string::npos);
+}
+
+TEST(RecordShapeTest, AFileMayBeOneList) {
+  const auto records = parse_records("\xef\xbb\xbf [\n{\"text\": \"a\"},\n\n{\"text\": \"b\"}\n]\n",
+                                     "data.json", DataFormat::automatic, 0);
+  ASSERT_TRUE(records) << located_message(records.error());
+  ASSERT_EQ(records->records.size(), 2u);
+  EXPECT_EQ(records->records[1].line, 2);
+  EXPECT_EQ(parse_records("[{\"text\": \"a\"}, {}]", "d", DataFormat::automatic, 1)->records.size(),
+            1u);
+  const auto bad = parse_records("[{\"text\": \"a\"}, {}]", "d", DataFormat::automatic, 0);
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().at.line, 2);
+}
+
+TEST(RecordShapeTest, AFileMayBeCompressed) {
+  TinyModel files;
+  const std::string path = files.write("data.jsonl", "");
+  std::string text;
+  for (int i = 0; i < 50000; ++i) text += "{\"text\": \"row " + std::to_string(i) + "\"}\n";
+  files.write("data.jsonl", text);
+  ASSERT_EQ(std::system(("gzip -k " + path).c_str()), 0);
+  const auto records = read_records(path + ".gz", DataFormat::automatic, 0);
+  ASSERT_TRUE(records) << located_message(records.error());
+  ASSERT_EQ(records->records.size(), 50000u);
+  EXPECT_EQ(std::get<PlainText>(records->records.back().content).text, "row 49999");
+  std::filesystem::resize_file(path + ".gz", std::filesystem::file_size(path + ".gz") / 2);
+  const auto cut = read_records(path + ".gz", DataFormat::automatic, 0);
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().kind, ErrorKind::bad_data);
+}
+
+}  // namespace
+}  // namespace mayfly
