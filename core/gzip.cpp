@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include <zlib.h>
 
@@ -57,6 +58,47 @@ Result<std::string> gzip_expand(std::string_view packed, std::size_t most_bytes)
   }
   if (code != Z_STREAM_END) return Error{ErrorKind::corrupt, "not a whole gzip file"};
   return text;
+}
+
+struct MaybeGzipFile::Open {
+  std::string path;
+  gzFile file;
+  ~Open() {
+    gzclose(file);
+  }
+};
+
+MaybeGzipFile::MaybeGzipFile(std::unique_ptr<Open> open) : open_(std::move(open)) {}
+MaybeGzipFile::MaybeGzipFile(MaybeGzipFile&&) noexcept = default;
+MaybeGzipFile& MaybeGzipFile::operator=(MaybeGzipFile&&) noexcept = default;
+MaybeGzipFile::~MaybeGzipFile() = default;
+
+Result<MaybeGzipFile> MaybeGzipFile::open(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    const bool there = std::filesystem::exists(path, error);
+    return Error{there ? ErrorKind::refused : ErrorKind::not_found,
+                 there ? "is not a regular file" : "there is no such file",
+                 {},
+                 {path.string()}};
+  }
+  const gzFile file = gzopen(path.c_str(), "rbe");
+  if (file == nullptr) return Error{ErrorKind::refused, "cannot be opened", {}, {path.string()}};
+  return MaybeGzipFile(std::unique_ptr<Open>(new Open{path.string(), file}));
+}
+
+Result<bool> MaybeGzipFile::append_to(std::string& text, std::size_t most_bytes) {
+  const std::size_t kept = text.size();
+  text.resize(kept + most_bytes);
+  const int got = gzread(open_->file, text.data() + kept, static_cast<unsigned>(most_bytes));
+  text.resize(kept + static_cast<std::size_t>(got > 0 ? got : 0));
+  int code = Z_OK;
+  const std::string why = gzerror(open_->file, &code);
+  // Z_BUF_ERROR: the compressed file ends in the middle.
+  if (got < 0 || code == Z_BUF_ERROR || code == Z_DATA_ERROR) {
+    return Error{ErrorKind::bad_data, "cannot be read: " + why, {}, {open_->path}};
+  }
+  return got > 0;
 }
 
 }  // namespace mayfly

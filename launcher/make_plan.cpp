@@ -181,6 +181,14 @@ void note_oddities(const RunConfig& config, PlannedRun& planned) {
                     ") are longer than data.cutoff_len " + std::to_string(config.data.cutoff_len) +
                     " and lose " + std::to_string(planned.train.tokens_cut) + " tokens");
   }
+  if (planned.train.too_long > 0) {
+    notes.push_back(std::to_string(planned.train.too_long) +
+                    " rows are longer than data.cutoff_len " +
+                    std::to_string(config.data.cutoff_len) + " and are left out");
+  }
+  if (planned.train.duplicates > 0) {
+    notes.push_back(std::to_string(planned.train.duplicates) + " repeated rows are left out");
+  }
   constexpr std::int64_t kFew = 32;
   if (planned.train.examples < kFew) {
     notes.push_back("only " + std::to_string(planned.train.examples) +

@@ -206,7 +206,9 @@ json plan_document(const PlannedRun& planned) {
                 {"longest", data.longest},
                 {"truncated", data.truncated},
                 {"tokens_cut", data.tokens_cut},
-                {"dropped", data.dropped}};
+                {"dropped", data.dropped},
+                {"too_long", data.too_long},
+                {"duplicates", data.duplicates}};
   };
   json layers = json::object();
   for (const Layer& layer : planned_layers(planned.plan.offer.provider, fuse_of(planned.plan))) {

@@ -1,12 +1,11 @@
 #include "core/text/records.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include <simdjson.h>
-#include <zlib.h>
 
+#include "core/gzip.h"
 #include "core/text/record_shape.h"
 
 namespace mayfly {
@@ -131,42 +130,14 @@ Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool
   return at;
 }
 
-// A file as it is, or what gzip made of it.
-class InFile {
- public:
-  explicit InFile(const std::filesystem::path& path)
-      : path_(path.string()), file_(gzopen(path.c_str(), "rbe"), gzclose) {}
-  explicit operator bool() const {
-    return file_ != nullptr;
-  }
-  // Appends up to kBlock bytes; false at the end.
-  Result<bool> read(std::string& text) {
-    const std::size_t kept = text.size();
-    text.resize(kept + kBlock);
-    const int got = gzread(file_.get(), text.data() + kept, kBlock);
-    text.resize(kept + static_cast<std::size_t>(std::max(got, 0)));
-    int code = Z_OK;
-    const std::string why = gzerror(file_.get(), &code);
-    // Z_BUF_ERROR: the compressed file ends in the middle.
-    if (got < 0 || code == Z_BUF_ERROR || code == Z_DATA_ERROR) {
-      return Error{ErrorKind::bad_data, "cannot be read: " + why, {}, {path_}};
-    }
-    return got > 0;
-  }
-
- private:
-  std::string path_;
-  std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
-};
-
-Status read_rest_as_list(InFile& in, std::string text, const std::string& what,
+Status read_rest_as_list(MaybeGzipFile& in, std::string text, const std::string& what,
                          RecordReader& reader) {
   while (true) {
     if (text.size() > kLongestList) {
       return Error{
           ErrorKind::bad_data, "is a list of more than 2 GB", "write one object a line", {what}};
     }
-    const auto more = in.read(text);
+    const auto more = in.append_to(text, kBlock);
     if (!more) return more.error();
     if (!*more) return reader.read_list(text);
   }
@@ -188,25 +159,17 @@ Result<Records> parse_records(std::string_view text, std::string_view what, Data
 // In blocks, and not mapped: somebody may be writing to the file while it is read.
 Result<Records> read_records(const std::filesystem::path& path, DataFormat format,
                              std::int64_t limit) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
-    const bool there = std::filesystem::exists(path, error);
-    return Error{there ? ErrorKind::refused : ErrorKind::not_found,
-                 there ? "is not a regular file" : "there is no such file",
-                 {},
-                 {path.string()}};
-  }
-  InFile in(path);
-  if (!in) return Error{ErrorKind::refused, "cannot be opened", {}, {path.string()}};
+  auto in = MaybeGzipFile::open(path);
+  if (!in) return std::move(in.error());
   RecordReader reader(path.string(), format, limit);
   std::string text;  // not yet read as lines
   bool at_the_start = true;
   while (!reader.full()) {
     const std::size_t kept = text.size();
-    const auto more = in.read(text);
+    const auto more = in->append_to(text, kBlock);
     if (!more) return more.error();
     if (at_the_start && first_character(text) == '[') {
-      const Status read = read_rest_as_list(in, std::move(text), path.string(), reader);
+      const Status read = read_rest_as_list(*in, std::move(text), path.string(), reader);
       if (!read) return read.error();
       break;
     }

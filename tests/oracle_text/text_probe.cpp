@@ -48,7 +48,7 @@ int chat(const std::string& folder, const std::string& file) {
   const auto model = TextModel::load(folder, kToday);
   if (!model) return fail(model.error());
   auto encoder =
-      ChatEncoder::create(model->tokenizer(), **model->chat_template(), TrainOn::assistant);
+      ChatEncoder::create(model->tokenizer(), *model->chat_template(), TrainOn::assistant);
   const auto records = read_records(file, DataFormat::automatic, 0);
   if (!records) return fail(records.error());
   for (const Record& record : records->records) {
