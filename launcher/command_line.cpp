@@ -170,6 +170,22 @@ class VerbParser {
       app_.add_option("--format", line_.config.format, "yaml, json, json-schema or text")
           ->type_name("FORMAT");
     }
+    if (name == "data") {
+      words("WHAT", "preview, check or stats");
+      setting("--model", "model.base", "The same as --base-model", "PATH");
+      each(
+          "--rows",
+          [this](const std::string& text) {
+            const char* end = text.data() + text.size();
+            const auto read = std::from_chars(text.data(), end, line_.data.rows);
+            if (text == "all") {
+              line_.data.rows = 0;
+            } else if (read.ec != std::errc() || read.ptr != end || line_.data.rows < 1) {
+              fail(Error{ErrorKind::usage, "--rows takes a number or all, not \"" + text + "\""});
+            }
+          },
+          "How many rows preview shows (3), or all", "N");
+    }
     if (name == "hub") {
       words("WHAT", "create, put, get, ls or branches; a repository; files");
       app_.add_flag("--private", line_.is_private, "Make the repository for yourself only");

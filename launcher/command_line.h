@@ -71,6 +71,10 @@ struct OffersFlags {
   std::string fits;  // a model: its folder or hub id
 };
 
+struct DataFlags {
+  std::int64_t rows = 3;  // of preview; 0: all
+};
+
 struct ConfigFlags {
   bool origin = false;
   std::string format;
@@ -85,6 +89,7 @@ struct CommandLine {
   LogsFlags logs;
   StatusFlags status;
   ConfigFlags config;
+  DataFlags data;
   OffersFlags offers;
   std::vector<std::string> words;           // positional: runs, a shell, what config is to do
   std::vector<std::string> remote_command;  // of ssh, behind "--"

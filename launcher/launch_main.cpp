@@ -5,6 +5,7 @@
 #include "core/report_error.h"
 #include "launcher/command_line.h"
 #include "launcher/config_command.h"
+#include "launcher/data_command.h"
 #include "launcher/desk.h"
 #include "launcher/doctor_command.h"
 #include "launcher/end_commands.h"
@@ -81,6 +82,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "receipt") return outcome(receipt_command(line, desk));
   if (line.verb == "offers") return outcome(offers_command(line, desk));
   if (line.verb == "doctor") return outcome(doctor_command(line, desk));
+  if (line.verb == "data") return outcome(data_command(line, desk));
   if (line.verb == "hub") return hub_verb(line, desk);
   if (line.verb == "config") return config_verb(line);
   if (line.verb == "name") return name_verb(line, desk);

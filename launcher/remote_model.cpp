@@ -6,6 +6,7 @@
 #include "core/store/hub.h"
 #include "core/store/hub_download.h"
 #include "core/user_folders.h"
+#include "launcher/embedded_hub.h"
 
 namespace mayfly {
 
@@ -60,6 +61,17 @@ Result<RemoteModel> preview_model(const ModelConfig& model, const HubChoice& hub
                 .progress = {}});
   if (!small) return failed(small.error());
   return found;
+}
+
+Result<std::optional<RemoteModel>> look_at_model(const RunConfig& config, Clock& clock) {
+  std::error_code code;
+  if (!is_hub_id(config.model.base, fs::current_path(code))) return std::optional<RemoteModel>{};
+  Result<HubChoice> hub = choose_hub(config.hub, "any", 0);
+  if (!hub) return hub.error();
+  if (hub->embedded) hub->token = embedded_hub_token();
+  Result<RemoteModel> model = preview_model(config.model, *hub, clock);
+  if (!model) return model.error();
+  return std::optional<RemoteModel>(std::move(*model));
 }
 
 }  // namespace mayfly

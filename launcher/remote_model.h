@@ -7,10 +7,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/clock.h"
-#include "core/config/model_config.h"
+#include "core/config/run_config.h"
 #include "core/result.h"
 #include "launcher/hub_choice.h"
 
@@ -28,5 +29,9 @@ bool is_hub_id(const std::string& base, const std::filesystem::path& working_dir
 // Asks the hub that results go to; the machine fetches from there, too. Errors: not_found,
 // unauthorized (gated, or the token is refused), unreachable, unsupported (no safetensors in it).
 Result<RemoteModel> preview_model(const ModelConfig& model, const HubChoice& hub, Clock& clock);
+
+// Of a run whose model.base is a hub id: preview_model on the hub that the run chooses; nullopt
+// for a folder.
+Result<std::optional<RemoteModel>> look_at_model(const RunConfig& config, Clock& clock);
 
 }  // namespace mayfly

@@ -48,18 +48,6 @@ class StateJournal final : public LaunchJournal {
   std::string run_id_;
 };
 
-// What the plan needs of a base model that is named by its hub id.
-Result<std::optional<RemoteModel>> look_at_model(const RunConfig& config, Desk& desk) {
-  std::error_code code;
-  if (!is_hub_id(config.model.base, fs::current_path(code))) return std::optional<RemoteModel>{};
-  Result<HubChoice> hub = choose_hub(config.hub, "any", 0);
-  if (!hub) return hub.error();
-  if (hub->embedded) hub->token = embedded_hub_token();
-  Result<RemoteModel> model = preview_model(config.model, *hub, desk.clock);
-  if (!model) return model.error();
-  return std::optional<RemoteModel>(std::move(*model));
-}
-
 // A run that would be money thrown away is started only when that was said to be meant.
 Status refuse_mistakes(const PlannedRun& planned, const Desk& desk) {
   if (planned.mistakes.empty() || desk.flags.yes) return Unit{};
@@ -258,7 +246,7 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
   Result<std::vector<KnownRun>> known = desk.state.runs();
   if (!known) return failed(known.error());
-  Result<std::optional<RemoteModel>> model = look_at_model(std::get<RunConfig>(config), desk);
+  Result<std::optional<RemoteModel>> model = look_at_model(std::get<RunConfig>(config), desk.clock);
   if (!model) return failed(model.error());
   std::error_code code;
   const Result<Environment> environment = environment_with_dotenv();

@@ -78,6 +78,14 @@ constexpr std::array kVerbs = {
                      "  launch config check my-run.yaml\n"
                      "  launch config show --origin -c my-run.yaml\n",
          .takes_config = true},
+    Verb{.name = "data",
+         .summary = "Show what is trained of your data, and what is wrong with it.",
+         .examples =
+             "  launch data preview -c run.yaml               3 rows, trained text in colour\n"
+             "  launch data check -c run.yaml                 masks, ends, repeats, leaks\n"
+             "  launch data stats --model DIR --data a.jsonl  lengths, what a cut costs\n"
+             "  launch data preview -c run.yaml --rows all --json\n",
+         .takes_config = true},
     Verb{.name = "name",
          .summary = "Show the name the run would get.",
          .examples = "  launch name -c run.yaml\n"
@@ -107,9 +115,9 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 12> kUnbuiltVerbs = {"apply", "resume", "step",   "shell",
-                                                            "exec",  "open",   "tunnel", "sync",
-                                                            "data",  "report", "chat",   "convert"};
+constexpr std::array<std::string_view, 11> kUnbuiltVerbs = {"apply",  "resume", "step",   "shell",
+                                                            "exec",   "open",   "tunnel", "sync",
+                                                            "report", "chat",   "convert"};
 
 constexpr std::array<std::string_view, 20> kUnbuiltFlags = {
     "--steps",          "--key-name",     "--no-docker",      "--host",

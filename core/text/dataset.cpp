@@ -15,30 +15,6 @@ namespace {
 
 constexpr std::int64_t kRowsBetweenProgress = 256;
 
-struct Row {
-  Record record;
-  const std::string* file;
-};
-
-struct Rows {
-  std::vector<Row> rows;
-  std::int64_t blank_lines = 0;
-};
-
-Result<Rows> read_rows(const std::vector<std::string>& files, DataFormat format,
-                       std::int64_t limit) {
-  Rows all;
-  for (const std::string& file : files) {
-    const auto have = static_cast<std::int64_t>(all.rows.size());
-    if (limit > 0 && have >= limit) break;
-    auto read = read_records(file, format, limit > 0 ? limit - have : 0);
-    if (!read) return std::move(read.error());
-    for (Record& record : read->records) all.rows.push_back({std::move(record), &file});
-    all.blank_lines += read->blank_lines;
-  }
-  return all;
-}
-
 // "numbers-filtered-9188.jsonl" says that 9188 of its rows are meant (features.md L-19).
 std::optional<std::int64_t> rows_meant_by_name(const std::vector<std::string>& files) {
   if (files.size() != 1) return std::nullopt;
@@ -61,12 +37,12 @@ class RowEncoding {
               std::int64_t of)
       : config_(config), encoder_(model, config), progress_(progress), of_(of) {}
 
-  Status add(const Row& row, std::vector<Example>& examples, DataCounts& counts);
+  Status add(const FileRow& row, std::vector<Example>& examples, DataCounts& counts);
   std::vector<std::string> warnings() const;
 
  private:
-  Error untrained(const Row& row, bool was_cut) const;
-  Status left_out(const Row& row, bool was_cut, DataCounts& counts);
+  Error untrained(const FileRow& row, bool was_cut) const;
+  Status left_out(const FileRow& row, bool was_cut, DataCounts& counts);
   bool is_repeated(const Example& example);
 
   const DataConfig& config_;
@@ -79,8 +55,8 @@ class RowEncoding {
   std::set<std::pair<std::vector<TokenId>, std::vector<std::uint8_t>>> seen_;  // dedup: exact
 };
 
-Error RowEncoding::untrained(const Row& row, bool was_cut) const {
-  const FileLocation at{*row.file, row.record.line};
+Error RowEncoding::untrained(const FileRow& row, bool was_cut) const {
+  const FileLocation at{row.file, row.record.line};
   if (was_cut) {
     return Error{ErrorKind::bad_data,
                  "no token is trained: the answer is beyond data.cutoff_len = " +
@@ -92,7 +68,7 @@ Error RowEncoding::untrained(const Row& row, bool was_cut) const {
                "remove the row, set data.train_on: all, or data.mask_check: warn", at};
 }
 
-Status RowEncoding::left_out(const Row& row, bool was_cut, DataCounts& counts) {
+Status RowEncoding::left_out(const FileRow& row, bool was_cut, DataCounts& counts) {
   Error error = untrained(row, was_cut);
   if (config_.mask_check == MaskCheck::error) return error;
   if (++dropped_ == 1) first_dropped_ = located_message(error);
@@ -104,10 +80,10 @@ bool RowEncoding::is_repeated(const Example& example) {
   return config_.dedup == Dedup::exact && !seen_.emplace(example.ids, example.trained).second;
 }
 
-Status RowEncoding::add(const Row& row, std::vector<Example>& examples, DataCounts& counts) {
+Status RowEncoding::add(const FileRow& row, std::vector<Example>& examples, DataCounts& counts) {
   auto example = encoder_.encode(row.record);
   if (!example) {
-    example.error().at = {*row.file, row.record.line};
+    example.error().at = {row.file, row.record.line};
     return std::move(example.error());
   }
   if (++done_ % kRowsBetweenProgress == 0 && progress_) progress_(done_, of_);
@@ -126,7 +102,7 @@ Status RowEncoding::add(const Row& row, std::vector<Example>& examples, DataCoun
                  "the row has " + std::to_string(whole) +
                      " tokens, more than data.cutoff_len = " + std::to_string(config_.cutoff_len),
                  "raise data.cutoff_len, or let data.truncation cut or drop such rows",
-                 {*row.file, row.record.line}};
+                 {row.file, row.record.line}};
   }
   truncate(*example, config_.cutoff_len, config_.truncation == Truncation::keep_end);
   const auto size = static_cast<std::int64_t>(example->ids.size());
@@ -158,11 +134,9 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
   }
   auto rows = read_rows(config.path, config.format, config.sample_size.value_or(0));
   if (!rows) return std::move(rows.error());
-  Rows validation;
-  std::vector<std::string> validation_files;
+  FileRows validation;
   if (config.val_path) {
-    validation_files = {*config.val_path};
-    auto read = read_rows(validation_files, config.format, 0);
+    auto read = read_rows({*config.val_path}, config.format, 0);
     if (!read) return std::move(read.error());
     validation = std::move(*read);
   }
@@ -182,7 +156,7 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
     const Status added = encoding.add(rows->rows[i], data.validation, data.validation_counts);
     if (!added) return added.error();
   }
-  for (const Row& row : validation.rows) {
+  for (const FileRow& row : validation.rows) {
     const Status added = encoding.add(row, data.validation, data.validation_counts);
     if (!added) return added.error();
   }

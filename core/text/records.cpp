@@ -184,4 +184,18 @@ Result<Records> read_records(const std::filesystem::path& path, DataFormat forma
   return reader.finish();
 }
 
+Result<FileRows> read_rows(const std::vector<std::string>& files, DataFormat format,
+                           std::int64_t limit) {
+  FileRows all;
+  for (const std::string& file : files) {
+    const auto have = static_cast<std::int64_t>(all.rows.size());
+    if (limit > 0 && have >= limit) break;
+    auto read = read_records(file, format, limit > 0 ? limit - have : 0);
+    if (!read) return std::move(read.error());
+    for (Record& record : read->records) all.rows.push_back({std::move(record), file});
+    all.blank_lines += read->blank_lines;
+  }
+  return all;
+}
+
 }  // namespace mayfly

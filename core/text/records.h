@@ -32,4 +32,18 @@ Result<Records> read_records(const std::filesystem::path& path, DataFormat forma
 Result<Records> parse_records(std::string_view text, std::string_view what, DataFormat format,
                               std::int64_t limit);
 
+struct FileRow {
+  Record record;
+  std::string file;
+};
+
+struct FileRows {
+  std::vector<FileRow> rows;
+  std::int64_t blank_lines = 0;
+};
+
+// The first `limit` rows of all files together, in order; 0: all.
+Result<FileRows> read_rows(const std::vector<std::string>& files, DataFormat format,
+                           std::int64_t limit);
+
 }  // namespace mayfly

@@ -24,23 +24,51 @@ Result<Example> RowEncoder::encode(const Record& record) {
   return encode_tokens(std::get<TokenRow>(record.content));
 }
 
-Result<Example> RowEncoder::encode_conversation(const Conversation& conversation) {
-  if (!chats_) {
-    if (!model_.chat_template()) return model_.chat_template().error();
-    auto made = ChatEncoder::create(model_.tokenizer(), *model_.chat_template(), config_.train_on);
-    if (!made) return std::move(made.error());
-    chats_.emplace(std::move(*made));
+Result<std::string> RowEncoder::text_of(const Record& record) {
+  if (const auto* prompted = std::get_if<PromptedText>(&record.content)) {
+    return prompted->prompt + prompted->completion;
   }
+  if (const auto* plain = std::get_if<PlainText>(&record.content)) return plain->text;
+  if (const auto* tokens = std::get_if<TokenRow>(&record.content)) {
+    return model_.tokenizer().decode(tokens->ids, false);
+  }
+  if (const Status ready = prepare_chats(); !ready) return ready.error();
+  auto rendered = chats_->render(with_system_prompt(std::get<Conversation>(record.content)));
+  if (!rendered) return std::move(rendered.error());
+  return std::move(rendered->text);
+}
+
+const std::vector<std::string>& RowEncoder::turn_ends() const {
+  static const std::vector<std::string> none;
+  return chats_ ? chats_->marks().ends : none;
+}
+
+Status RowEncoder::prepare_chats() {
+  if (chats_) return Unit{};
+  if (!model_.chat_template()) return model_.chat_template().error();
+  auto made = ChatEncoder::create(model_.tokenizer(), *model_.chat_template(), config_.train_on);
+  if (!made) return std::move(made.error());
+  chats_.emplace(std::move(*made));
+  return Unit{};
+}
+
+std::vector<Message> RowEncoder::with_system_prompt(const Conversation& conversation) const {
   const auto is_system = [](const Message& message) {
     return message.role == "system" || message.role == "developer";
   };
   const std::vector<Message>& given = conversation.messages;
-  if (!config_.system_prompt || std::any_of(given.begin(), given.end(), is_system)) {
-    return chats_->encode(given);
+  std::vector<Message> messages;
+  if (config_.system_prompt && std::none_of(given.begin(), given.end(), is_system)) {
+    messages.push_back({"system", *config_.system_prompt});
   }
-  std::vector<Message> messages = {{"system", *config_.system_prompt}};
   messages.insert(messages.end(), given.begin(), given.end());
-  return chats_->encode(messages);
+  return messages;
+}
+
+Result<Example> RowEncoder::encode_conversation(const Conversation& conversation) {
+  if (const Status ready = prepare_chats(); !ready) return ready.error();
+  if (!config_.system_prompt) return chats_->encode(conversation.messages);
+  return chats_->encode(with_system_prompt(conversation));
 }
 
 Result<Example> RowEncoder::encode_prompted(const PromptedText& row) {

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/config/data_config.h"
 #include "core/result.h"
@@ -26,8 +28,14 @@ class RowEncoder {
   // The whole row, not cut. Errors without a place: unsupported (a conversation, and no template
   // that can show it), bad_data (what the template or the tokenizer cannot take).
   Result<Example> encode(const Record& record);
+  // The text that encode() makes tokens of; of tokens, what they stand for.
+  Result<std::string> text_of(const Record& record);
+  // What closes an answer in a chat; empty when nothing does, or no chat was seen yet.
+  const std::vector<std::string>& turn_ends() const;
 
  private:
+  Status prepare_chats();
+  std::vector<Message> with_system_prompt(const Conversation& conversation) const;
   Result<Example> encode_conversation(const Conversation& conversation);
   Result<Example> encode_prompted(const PromptedText& row);
   Result<Example> encode_tokens(const TokenRow& row) const;

@@ -18,6 +18,7 @@ TEST_F(LaunchTest, LookingCreatesNothing) {
   for (const char* words :
        {"run.yaml --dry-run", "plan run.yaml --json", "run.yaml --dry-run --user-data",
         "name run.yaml", "doctor run.yaml", "config check run.yaml", "--help", "completion bash",
+        "data preview -c run.yaml", "data check -c run.yaml", "data stats -c run.yaml", "data chew",
         "nope.yaml", "run.yaml --epochs x", "run.yaml --data nothing.jsonl", "logs",
         "down --all"}) {
     run("launch", words);
@@ -25,6 +26,22 @@ TEST_F(LaunchTest, LookingCreatesNothing) {
   }
   EXPECT_EQ(run("status", "").code, 0);
   EXPECT_EQ(tree(), before);
+}
+
+TEST_F(LaunchTest, LooksAtDataBeforeItIsPaidFor) {
+  const Answer preview = run("launch", "data preview -c run.yaml --rows 2");
+  ASSERT_EQ(preview.code, 0) << preview.err;
+  EXPECT_NE(preview.out.find("data.jsonl:2  "), std::string::npos) << preview.out;
+  EXPECT_EQ(preview.out.find("data.jsonl:3  "), std::string::npos);
+  EXPECT_NE(preview.out.find("[["), std::string::npos);
+  const Answer rows = run("launch", "data preview -c run.yaml --rows all --json");
+  EXPECT_EQ(std::count(rows.out.begin(), rows.out.end(), '\n'), 16);
+  EXPECT_EQ(run("launch", "data check -c run.yaml --set data.cutoff_len=8").code, 13);
+  const Answer stats = run("launch", "data stats --model model --data data.jsonl --json");
+  const auto document = parse_json(stats.out, "stats");
+  ASSERT_TRUE(document) << stats.err;
+  EXPECT_EQ((*document)["rows"], 16);
+  EXPECT_EQ(run("launch", "data preview -c run.yaml --rows 0").code, 2);
 }
 
 TEST_F(LaunchTest, RunsToTheEndAndProvesThatTheMachineIsGone) {
