@@ -36,6 +36,7 @@
 #include "core/config/resolved.h"
 #include "core/exit_code.h"
 #include "core/log.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/local_end.h"
 #include "core/provider/registry.h"
 #include "core/run/directory.h"
@@ -133,6 +134,26 @@ Billing billing_of(Provider& provider, const InstanceId& id, const RunPlan& plan
   return billing;
 }
 
+// A cloud's key was handed over with the other secrets; where its API is stands in the environment.
+Result<std::unique_ptr<Provider>> provider_of(const RunPlan& plan, const std::string& secrets_path,
+                                              Clock& clock) {
+  ProviderSettings settings{plan.offer.price, state_folder()};
+  if (const CloudRow* const row = cloud_row(plan.offer.provider)) {
+    const Result<std::map<std::string, Secret>> secrets = read_secrets(secrets_path);
+    if (!secrets) return secrets.error();
+    Environment environment = current_environment();
+    for (const auto& [name, secret] : *secrets) environment[name] = secret.reveal();
+    const Result<CloudAccess> access = cloud_access(*row, environment);
+    if (!access) return access.error();
+    if (access->key.empty()) {
+      return Error{ErrorKind::unauthorized,
+                   "there is no key for " + plan.offer.provider + " on this machine"};
+    }
+    settings.access = *access;
+  }
+  return make_provider(plan.offer.provider, settings, clock);
+}
+
 // A run that cannot even begin still ends in good order: it says why, and the instance goes.
 AgentState failed_start(AgentState state, const Error& error) {
   if (state.reason != StopReason::none) return state;
@@ -180,7 +201,7 @@ int run_plan(const RunPaths& paths) {
   const int signals = signal_descriptor();
   SystemClock clock;
   Heartbeat heartbeat(paths.heartbeat, clock);
-  auto provider = make_provider(plan->offer.provider, {plan->offer.price, state_folder()}, clock);
+  auto provider = provider_of(*plan, paths.secrets, clock);
   if (!provider) return fail(provider.error());
   const Billing billing = billing_of(**provider, id, *plan);
   plan->offer.price = billing.price;

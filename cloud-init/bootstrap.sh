@@ -1,13 +1,16 @@
 #!/bin/sh
 # Fetches the programs, checks them, starts the watchdog, then the agent. Nothing clever.
 #
-# `programs` has a line "<name> <sha256> <url>" each. A program whose SHA-256 differs is refused, and
-# then the instance ends: it could do nothing but cost money. MAYFLY_ROOT is set on the local
-# provider; there this script keeps the agent running, elsewhere systemd does.
+# `programs` has a line "<name> <sha256> <url>" each; the name `bundle` stands for a .tar.gz of programs,
+# the address `ssh:` for what the launcher hands over itself. What has another SHA-256 is refused, and
+# then the instance ends: it could do nothing but cost money. Where systemd is in charge of the machine
+# it keeps the agent running, elsewhere (provider local, a container, MAYFLY_ROOT) this script does.
 set -eu
 R="${MAYFLY_ROOT:-}"
 D="$R/opt/mayfly"
 M="$R/run/mayfly"
+S="$R/var/lib/mayfly"
+managed() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
 
 give_up() {
   echo "bootstrap: $1" >&2
@@ -15,9 +18,16 @@ give_up() {
   exec sh "$D/fuse.sh" fire bootstrap
 }
 
+# Which instance this is, its plan and its secrets come over SSH (receive.sh), `instance` the last. If
+# nobody comes, the fuse ends this.
+wait_for_launcher() {
+  while [ ! -s "$S/instance" ]; do sleep 0.5; done
+}
+
 # fetch SHA256 URL FILE
 fetch() {
   case "$2" in
+    ssh:) wait_for_launcher; mv -f "$D/handed-over" "$3" || return 1 ;;
     file://*)
       cp -- "${2#file://}" "$3"
       # An installed trainer looks for its libraries beside its folder.
@@ -37,16 +47,29 @@ while read -r name sha url; do
   for pause in 0 1 4; do
     sleep "$pause"
     if fetch "$sha" "$url" "$D/bin/.$name"; then fetched=yes; break; fi
-    case "$url" in file://*) break ;; esac
+    case "$url" in file://* | ssh:) break ;; esac
   done
   [ "$fetched" = yes ] || give_up "cannot get the program $name"
+  if [ "$name" = bundle ]; then
+    tar -xz -f "$D/bin/.bundle" -C "$D/bin" --no-same-owner || give_up "the bundle cannot be unpacked"
+    rm -f "$D/bin/.bundle"
+    continue
+  fi
   chmod 0755 "$D/bin/.$name"
   mv "$D/bin/.$name" "$D/bin/$name"
 done < "$D/programs"
 
+# On provider local the instance knows its name from its first moment.
+if [ -z "${MAYFLY_INSTANCE_ID:-}" ]; then
+  wait_for_launcher
+  set -a
+  . "$S/instance"
+  set +a
+fi
+
 # The watchdog's script and the units: the agent has them in itself.
 "$D/bin/agent" install --root "$R/" || give_up "the agent does not run here"
-if [ -z "$R" ]; then
+if managed; then
   id mayfly-train > /dev/null 2>&1 ||
     useradd --system --no-create-home --shell /usr/sbin/nologin mayfly-train ||
     give_up "no user for the trainer"

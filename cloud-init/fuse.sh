@@ -15,10 +15,12 @@
 # taken from the wall clock when that says something sensible (0 to 15 minutes), else as a minute.
 # So no clock that jumps shortens or lengthens the life of an instance.
 #
-# Needs sh, coreutils and curl; writes nothing that it could not do without. MAYFLY_ROOT is set on
-# the local provider, where this machine is the instance and systemd is not in charge of it.
+# Needs sh, coreutils and curl; writes nothing that it could not do without. MAYFLY_ROOT is set where
+# a folder stands for the machine (provider local, an attached host). There, and in a container that
+# has no systemd, a process takes the place of the timer.
 set -u
 R="${MAYFLY_ROOT:-}"
+managed() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
 D="$R/opt/mayfly"      # scripts and what must survive a reboot
 M="$R/run/mayfly"      # memory: this boot only
 S="$R/var/lib/mayfly"  # the agent's; the destroy request is there
@@ -84,7 +86,7 @@ ready() {
     [ "$t" -ge "$(last_deadline)" ] || put "$D/total" "$t"
   fi
   # Only now, with the last deadline in place, the start's is lifted.
-  if [ -z "$R" ]; then systemctl is-active --quiet mayfly-fuse.timer || return 1; fi
+  if managed; then systemctl is-active --quiet mayfly-fuse.timer || return 1; fi
   put "$M/ready" "$up"
 }
 
@@ -126,16 +128,29 @@ UNIT
   systemctl start --no-block mayfly-fuse.timer
 }
 
+# Secrets are kept in memory; in a container /run may be on a disk.
+memory() {
+  [ -e "$M" ] && return
+  mkdir -p "$R/run"
+  if [ -n "$R" ] || [ "$(stat -f -c %T /run)" = tmpfs ] || ! shm=$(mktemp -d /dev/shm/mayfly.XXXXXXXX); then
+    mkdir -p "$M"
+  else
+    ln -sfn "$shm" "$M"
+  fi
+}
+
 # Of this boot; also at the first tick, should cloud-init not have come so far this time.
 begin() {
-  [ -d "$M" ] && [ -d "$S" ] || mkdir -p "$M" "$S"
+  memory
+  [ -d "$S" ] || mkdir -p "$S"
   count_life
   [ -e "$M/armed" ] || { put "$M/armed" "$up"; put "$M/boot" "$boot"; }
 }
 
 arm() {
   begin
-  if [ -z "$R" ]; then chmod 0711 "$M"; arm_systemd; else sh "$D/fuse.sh" wait > /dev/null 2>&1 & fi
+  if [ -z "$R" ]; then chmod 0711 "$M/"; fi
+  if managed; then arm_systemd; else sh "$D/fuse.sh" wait > /dev/null 2>&1 < /dev/null & fi
   echo "fuse: armed $up s after boot, $(($(last_deadline) - lived)) s left"
 }
 
@@ -152,8 +167,8 @@ wait_here() {
 # Asks the provider once. An answer is no reason to stop asking: accepted is not gone. The request is
 # data: a curl configuration for this provider, with its credential, readable by root alone.
 ask_provider() {
-  if [ -n "$R" ]; then
-    # Without the mark of the instance's own processes: this one must outlive them.
+  if [ -n "${MAYFLY_HOST_PROGRAM:-}" ]; then
+    # Provider local. Without the mark of the instance's own processes: this one must outlive them.
     env -u MAYFLY_INSTANCE_ID "$MAYFLY_HOST_PROGRAM" local-end --instance "$MAYFLY_INSTANCE_DIR"
     return
   fi
@@ -190,7 +205,7 @@ fire() {
   { cat "$D/fuse-fired" || put "$D/fuse-fired" "$1"; } > /dev/null 2>&1
   round=0
   while :; do
-    if [ -z "$R" ]; then timeout 10 systemctl kill --signal=KILL mayfly-trainer.service; fi
+    if managed; then timeout 10 systemctl kill --signal=KILL mayfly-trainer.service; fi
     ask_provider
     round=$((round + 1))
     if [ -z "$R" ]; then power_off "$round"; fi

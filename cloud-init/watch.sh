@@ -13,6 +13,7 @@ R="${MAYFLY_ROOT:-}"
 D="$R/opt/mayfly"
 M="$R/run/mayfly"
 S="$R/var/lib/mayfly"
+managed() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
 . "$D/times"
 
 number() { case "$1" in '' | *[!0-9]* | ?????????????*) return 1 ;; esac; }
@@ -38,7 +39,7 @@ remember_address() {
 look() {
   [ ! -e "$M/rescue" ] || return 0
   if [ ! -e "$M/ready" ]; then
-    if [ -n "$R" ] && read_heartbeat; then sh "$D/fuse.sh" ready; fi
+    if ! managed && read_heartbeat; then sh "$D/fuse.sh" ready; fi
     return 0
   fi
   remember_address
@@ -62,7 +63,7 @@ look() {
 take_over() {
   echo "watchdog: $1"
   echo "$1" > "$M/rescue"
-  if [ -z "$R" ]; then
+  if managed; then
     timeout 20 systemctl start --no-block mayfly-rescue.service && exit
   fi
   rescue
@@ -74,13 +75,13 @@ rescue() {
   echo "$reason" > "$M/rescue"
   echo "rescue: $reason"
   unit=
-  if [ -z "$R" ]; then
+  if managed; then
     unit="--trainer-unit mayfly-trainer.service"
     timeout 5 systemctl show --property=Result,ExecMainStatus mayfly-agent.service
   fi
   # Before systemd stops it, which would wake up one that is stopped.
   if read_heartbeat && is_alive; then kill -9 "$pid"; fi
-  if [ -z "$R" ]; then timeout 20 systemctl stop mayfly-agent.service; fi
+  if managed; then timeout 20 systemctl stop mayfly-agent.service; fi
   timeout -k 5 "$RESCUE" "$D/bin/agent" rescue --plan "$D/plan.json" \
     --secrets "$M/secrets.json" $unit || echo "rescue: nothing was saved"
   exec sh "$D/fuse.sh" fire "$reason"

@@ -3,44 +3,10 @@
 #include <thread>
 
 #include "core/atomic_file.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/registry.h"
-#include "core/url.h"
 
 namespace mayfly {
-
-namespace {
-
-std::string variable(const Environment& environment, const std::string& name) {
-  const auto found = environment.find(name);
-  return found == environment.end() ? std::string() : found->second;
-}
-
-bool is_private_enough(const std::string& endpoint) {
-  const std::string origin = origin_of(endpoint);
-  return origin.starts_with("https://") || origin.starts_with("http://127.0.0.1:") ||
-         origin.starts_with("http://localhost:") || origin.starts_with("http://[::1]:");
-}
-
-Result<CloudAccess> access_of(const CloudRow& row, const Environment& environment) {
-  CloudAccess access;
-  access.key = Secret(variable(environment, std::string(row.key_variable)));
-  if (!row.key_id_variable.empty()) {
-    access.key_id = variable(environment, std::string(row.key_id_variable));
-    access.session_token = Secret(variable(environment, "AWS_SESSION_TOKEN"));
-    access.regions = variable(environment, "AWS_REGION");
-    if (access.regions.empty()) access.regions = variable(environment, "AWS_DEFAULT_REGION");
-    if (access.key_id.empty()) access.key = Secret();
-  }
-  const std::string named = variable(environment, std::string(row.endpoint_variable));
-  access.endpoint = named.empty() ? std::string(row.endpoint) : named;
-  while (access.endpoint.ends_with('/')) access.endpoint.pop_back();
-  if (access.endpoint.empty() || is_private_enough(access.endpoint)) return access;
-  return Error{ErrorKind::usage,
-               std::string(row.endpoint_variable) + " is neither an https address nor this machine",
-               "a key would travel in the clear"};
-}
-
-}  // namespace
 
 Result<Environment> environment_with_dotenv() {
   Environment environment = current_environment();
@@ -64,7 +30,7 @@ Result<std::vector<std::unique_ptr<Provider>>> clouds_of(const Environment& envi
     if (!name.empty() && name != row.name) continue;
     known = true;
     variables += (variables.empty() ? "" : ", ") + std::string(row.key_variable);
-    const Result<CloudAccess> access = access_of(row, environment);
+    const Result<CloudAccess> access = cloud_access(row, environment);
     if (!access) return access.error();
     if (access->key.empty()) continue;
     ProviderSettings settings;

@@ -1,11 +1,11 @@
 #include "launcher/desk.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/registry.h"
 #include "core/user_folders.h"
 #include "launcher/cloud_access.h"
@@ -41,10 +41,7 @@ Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock
 
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price) {
-  const auto clouds = cloud_rows();
-  const bool cloud = std::any_of(clouds.begin(), clouds.end(),
-                                 [name](const CloudRow& row) { return row.name == name; });
-  if (cloud) return cloud_named(std::string(name), desk.clock);
+  if (cloud_row(name) != nullptr) return cloud_named(std::string(name), desk.clock);
   return make_provider(name, ProviderSettings{price, desk.state_dir, {}}, desk.clock);
 }
 

@@ -18,6 +18,7 @@
 #include "core/run/event_tail.h"
 #include "core/run/run_status.h"
 #include "launcher/figures.h"
+#include "launcher/mirror.h"
 #include "launcher/status_report.h"
 #include "launcher/summary.h"
 
@@ -175,6 +176,15 @@ std::optional<RunStatus> status_of(const RunPlan& plan) {
   return std::move(*status);
 }
 
+// What a rented machine says now, copied here. Whether it said anything: a machine that ends does
+// not.
+bool look_there(const RunPlan& plan, Desk& desk) {
+  const Result<std::vector<KnownRun>> runs = desk.state.runs();
+  if (!runs) return false;
+  const Result<KnownRun> run = find_run(*runs, plan.run_id);
+  return run && refresh_mirror(*run, MirrorDepth::status, desk);
+}
+
 Result<bool> settled(const RunPlan& plan, Provider& provider, Desk& desk) {
   const Result<std::vector<KnownRun>> runs = desk.state.runs();
   if (!runs) return runs.error();
@@ -208,8 +218,11 @@ Result<bool> wait_for_heartbeat(const RunPlan& plan, const InstanceId& id, Provi
   note(desk, "the machine is there (" + id + "); waiting for its agent");
   std::string shown;
   for (int round = 0; Interrupts::seen() == 0; ++round) {
+    const bool elsewhere = plan.offer.provider != "local";
+    constexpr int kLookEvery = 20;
+    if (elsewhere && round % kLookEvery == 0) look_there(plan, desk);
     if (status_of(plan)) return true;
-    constexpr int kAskEvery = 10;
+    const int kAskEvery = elsewhere ? 100 : 10;
     constexpr int kShowAfter = 30;
     if (round % kAskEvery == kAskEvery - 1) {
       const std::string console = round < kShowAfter ? "" : console_end(desk, id);
@@ -239,10 +252,16 @@ Result<ExitCode> follow_run(const RunPlan& plan, const RunFlags& flags, Provider
   std::optional<SteadyTime> give_up_at;
   if (flags.timeout) give_up_at = desk.clock.steady_now() + *flags.timeout;
   std::optional<Error> trouble;
+  const bool elsewhere = plan.offer.provider != "local";
   for (int round = 0;; ++round) {
+    // A machine elsewhere is asked every two seconds; its provider, which counts requests, every
+    // ten, or when the machine does not answer any more.
+    constexpr int kLookEvery = 10;
+    const bool there = elsewhere && round % kLookEvery == 0 && look_there(plan, desk);
     display.update(status_of(plan));
-    constexpr int kAskEvery = 5;
-    if (round % kAskEvery == 0) {
+    const int kAskEvery = elsewhere ? 50 : 5;
+    const bool silent = elsewhere && round % kLookEvery == 0 && !there;
+    if (round % kAskEvery == 0 || silent) {
       const Result<bool> gone = settled(plan, provider, desk);
       if (gone && *gone) break;
       // A provider that does not answer for a while ends nothing: the run goes on, and so do we.

@@ -23,13 +23,13 @@ namespace {
 constexpr std::string_view kLocalOwner = "local/";
 
 // "owner/name@revision", as a person writes it.
-struct Target {
+struct HubTarget {
   HubRepo repo;
   std::string revision = "main";
 };
 
-Result<Target> read_target(std::string text) {
-  Target target;
+Result<HubTarget> read_target(std::string text) {
+  HubTarget target;
   if (const auto at = text.find('@'); at != std::string::npos) {
     target.revision = text.substr(at + 1);
     text.resize(at);
@@ -85,14 +85,14 @@ Result<std::vector<StoreUpload>> collect(const fs::path& local, std::string remo
   return files;
 }
 
-Result<ExitCode> create(HubStore& store, const Target& target, bool as_json) {
+Result<ExitCode> create(HubStore& store, const HubTarget& target, bool as_json) {
   if (Status made = store.ensure_repository(); !made) return made.error();
   print(as_json ? json_line({{"repo", target.repo.name.full()}}) + "\n"
                 : target.repo.name.full() + " is there\n");
   return ExitCode::ok;
 }
 
-Result<ExitCode> put(HubStore& store, const Target& target, const HubCommand& command) {
+Result<ExitCode> put(HubStore& store, const HubTarget& target, const HubCommand& command) {
   const auto& words = command.words;
   const auto files = collect(words[2], words.size() > 3 ? words[3] : "");
   if (!files) return files.error();
@@ -108,7 +108,7 @@ Result<ExitCode> put(HubStore& store, const Target& target, const HubCommand& co
   return ExitCode::ok;
 }
 
-Result<ExitCode> get(HubSession& hub, const Target& target, const HubCommand& command) {
+Result<ExitCode> get(HubSession& hub, const HubTarget& target, const HubCommand& command) {
   SnapshotRequest request{target.repo, target.revision, {}, command.words[2], {}};
   request.allow.assign(command.words.begin() + 3, command.words.end());
   const auto snapshot = download_snapshot(hub, request);
@@ -123,7 +123,7 @@ Result<ExitCode> get(HubSession& hub, const Target& target, const HubCommand& co
   return ExitCode::ok;
 }
 
-Result<ExitCode> list(HubStore& store, const Target& target, bool as_json) {
+Result<ExitCode> list(HubStore& store, const HubTarget& target, bool as_json) {
   const auto files = store.list(target.revision);
   if (!files) return files.error();
   json listed = json::array();

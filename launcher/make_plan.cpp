@@ -12,6 +12,8 @@
 #include "core/provider/registry.h"
 #include "core/run/user_data.h"
 #include "core/sha256.h"
+#include "launcher/bundle.h"
+#include "launcher/handover.h"
 #include "launcher/preflight.h"
 #include "launcher/pricing.h"
 
@@ -104,7 +106,14 @@ Status check_folders(const RunConfig& config) {
   return Unit{};
 }
 
-Status find_programs(const fs::path& folder, RunPlan& plan) {
+Status find_programs(const PlanInputs& inputs, RunPlan& plan) {
+  const fs::path& folder = inputs.programs;
+  if (inputs.provider != "local") {
+    Result<PlannedProgram> bundle = planned_bundle(plan.config.agent, folder, inputs.cache);
+    if (!bundle) return bundle.error();
+    plan.programs = {*std::move(bundle)};
+    return Unit{};
+  }
   for (const char* name : {"agent", "train"}) {
     const fs::path path = folder / name;
     Result<std::string> hash = sha256_file(path);
@@ -248,11 +257,17 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
   if (const Status done = resolve_model(inputs, config, planned); !done) return done.error();
   if (const Status done = check_folders(config); !done) return done.error();
   if (const Status done = choose_place(inputs, plan); !done) return done.error();
-  if (const Status done = find_programs(inputs.programs, plan); !done) return done.error();
+  if (const Status done = find_programs(inputs, plan); !done) return done.error();
 
   Result<HubChoice> hub = choose_hub(config.hub, plan.run_name, plan.seed);
   if (!hub) return hub.error();
   planned.hub = std::move(*hub);
+  if (inputs.provider != "local") {
+    const Status reachable = check_reachable_inputs(config, planned.hub.endpoint,
+                                                    planned.hub.embedded, inputs.cloud_endpoint);
+    // A plan may be looked at all the same; it is refused when it is to be started.
+    if (!reachable) planned.not_startable = reachable.error();
+  }
   plan.hub_endpoint = planned.hub.endpoint;
   plan.hub_repo = planned.hub.repo;
   config.hub.token = Secret();

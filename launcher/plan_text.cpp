@@ -192,6 +192,9 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   for (const std::string& mistake : planned.mistakes) {
     line("mistake?", styled(terminal, Style::red, mistake));
   }
+  if (planned.not_startable) {
+    line("refused", styled(terminal, Style::red, planned.not_startable->message));
+  }
   for (const std::string& note : planned.notes) {
     line("note", styled(terminal, Style::yellow, note));
   }

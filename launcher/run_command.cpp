@@ -9,11 +9,14 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"
 #include "core/run/run_status.h"
 #include "core/run/user_data.h"
+#include "core/user_folders.h"
 #include "launcher/cloud_access.h"
+#include "launcher/cloud_launch.h"
 #include "launcher/embedded_hub.h"
 #include "launcher/follow.h"
 #include "launcher/plan_text.h"
@@ -165,18 +168,42 @@ void say_where_to_look(const RunPlan& plan, const Desk& desk) {
         "   (saves first; `launch down` does not)\n");
 }
 
-Outcome start_run(const CommandLine& line, PlannedRun& planned, Desk& desk) {
-  if (const Status sound = refuse_mistakes(planned, desk); !sound) return failed(sound.error());
-  if (planned.plan.offer.provider != "local") {
-    return failed({ErrorKind::unsupported,
-                   "starting a run on " + planned.plan.offer.provider + " is not built yet",
-                   "its plan is there with --dry-run; --provider local runs on this machine"});
+// As the machine gets it, but for the host key, which is made with the machine.
+Result<std::string> start_up_file(const PlannedRun& planned) {
+  const RunPlan& plan = planned.plan;
+  if (cloud_row(plan.offer.provider) == nullptr) {
+    return render_user_data(plan, {.fuse = fuse_of(plan)});
   }
+  const BootForm form = plan.offer.provider == "shadeform" || plan.offer.provider == "lium"
+                            ? BootForm::script
+                            : BootForm::cloud_config;
+  return cloud_user_data(plan, form, "", "");
+}
+
+Result<Instance> rent_machine(const PlannedRun& planned, const Secret& token,
+                              const Environment& environment, Provider& provider, Desk& desk) {
+  CloudLaunch launch{planned.plan, planned.offers, planned.fallbacks.secrets,
+                     environment,  cache_folder(), program_folder()};
+  launch.secrets["HF_TOKEN"] = token;
+  StateJournal journal(desk.state, planned.plan.run_id);
+  Result<Instance> instance = launch_on_cloud(launch, provider, journal, desk);
+  if (instance || instance.error().kind == ErrorKind::outcome_unknown) return instance;
+  const Status noted = desk.state.update(planned.plan.run_id, [](KnownRun& run) {
+    run.never_created = true;  // or it was, and is confirmed to be gone
+  });
+  if (!noted) return while_doing("noting that nothing is left", noted.error());
+  return instance;
+}
+
+Outcome start_run(const CommandLine& line, PlannedRun& planned, const Environment& environment,
+                  Desk& desk) {
+  if (planned.not_startable) return failed(*planned.not_startable);
+  if (const Status sound = refuse_mistakes(planned, desk); !sound) return failed(sound.error());
   if (const Status yes = confirm(planned, desk); !yes) return failed(yes.error());
   const Result<Secret> token = prepare_hub(planned, desk);
   if (!token) return failed(token.error());
   const RunPlan& plan = planned.plan;
-  const Result<std::string> user_data = render_user_data(plan, {.fuse = fuse_of(plan)});
+  const Result<std::string> user_data = start_up_file(planned);
   if (!user_data) return failed(user_data.error());
   auto provider = provider_of(desk, plan.offer.provider, plan.offer.price);
   if (!provider) return failed(provider.error());
@@ -184,7 +211,9 @@ Outcome start_run(const CommandLine& line, PlannedRun& planned, Desk& desk) {
   if (!noted) return failed(noted.error());
 
   const Interrupts interrupts;
-  const Result<Instance> instance = create(planned, *user_data, *token, **provider, desk);
+  const Result<Instance> instance =
+      planned.offers.empty() ? create(planned, *user_data, *token, **provider, desk)
+                             : rent_machine(planned, *token, environment, **provider, desk);
   if (!instance) return failed(instance.error());
   const Result<bool> alive = wait_for_heartbeat(plan, instance->id, **provider, desk);
   if (!alive) return failed(alive.error());
@@ -215,6 +244,14 @@ std::variant<RunConfig, Failure> read_config(const CommandLine& line, bool must_
 }
 
 namespace {
+
+// "" for this machine, and for an address that is refused when the cloud is asked.
+std::string cloud_endpoint(const std::string& provider, const Environment& environment) {
+  const CloudRow* const row = cloud_row(provider);
+  if (row == nullptr) return "";
+  const Result<CloudAccess> access = cloud_access(*row, environment);
+  return access ? access->endpoint : "";
+}
 
 // Chooses the machine that a cloud is to rent out, and prices the plan on it.
 Status choose_machine(const CommandLine& line, const Environment& environment, PlannedRun& planned,
@@ -261,7 +298,9 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
                           std::move(*model),
                           new_run_id(),
                           desk.clock.now(),
-                          std::move(*provider)};
+                          *provider,
+                          cache_folder(),
+                          cloud_endpoint(*provider, *environment)};
   Result<PlannedRun> planned = make_plan(inputs);
   if (!planned) return failed(planned.error());
   if (inputs.provider != "local") {
@@ -275,8 +314,7 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   planned = std::move(runs.front());
 
   if (line.run.user_data) {
-    const Result<std::string> text =
-        render_user_data(planned->plan, {.fuse = fuse_of(planned->plan)});
+    const Result<std::string> text = start_up_file(*planned);
     if (!text) return failed(text.error());
     print(*text);
     return ExitCode::ok;
@@ -287,7 +325,7 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
     return ExitCode::ok;
   }
   if (!desk.flags.json && desk.flags.verbosity >= 0) print(plan_text(*planned, desk.out) + "\n");
-  return start_run(line, *planned, desk);
+  return start_run(line, *planned, *environment, desk);
 }
 
 }  // namespace mayfly

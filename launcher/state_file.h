@@ -32,7 +32,8 @@ struct KnownRun {
   Price price;               // of the instance, as the plan had it
   Usd spend_limit;           // with what `launch extend` added
   double extra_minutes = 0;  // that `launch extend` added to the time limit
-  std::string run_dir;       // on the instance; for the local provider also here
+  std::string run_dir;       // here; of a rented machine the copy that `status` reads
+  std::string address;       // user@host:port of a rented machine, once it was reached
   std::string plan;          // path of the plan's JSON on this machine
   std::string hub_endpoint;
   std::string hub_repo;

@@ -1,12 +1,14 @@
 #include "launcher/status_report.h"
 
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
 #include "core/run/directory.h"
 #include "core/run/spend_meter.h"
+#include "launcher/last_words.h"
 
 namespace mayfly {
 
@@ -73,6 +75,22 @@ Result<std::vector<KnownRun>> chosen(const std::vector<KnownRun>& all,
   return runs;
 }
 
+// What a run ends with whose agent did not live to say so, from the reason that it began to stop
+// for.
+int code_of_reason(const std::string& reason) {
+  constexpr std::array kCodes = {
+      std::pair{std::string_view("finished"), ExitCode::ok},
+      std::pair{std::string_view("spend_limit"), ExitCode::spend_limit},
+      std::pair{std::string_view("ttl"), ExitCode::ttl},
+      std::pair{std::string_view("idle"), ExitCode::idle},
+      std::pair{std::string_view("reclaimed"), ExitCode::reclaimed},
+  };
+  for (const auto& [word, code] : kCodes) {
+    if (word == reason) return static_cast<int>(code);
+  }
+  return static_cast<int>(ExitCode::training_failed);
+}
+
 // The agent's receipt; where the agent did not live to write one, what is known of its end.
 Result<Receipt> receipt_to_complete(const KnownRun& run, const std::optional<Instance>& instance,
                                     Clock& clock) {
@@ -91,10 +109,15 @@ Result<Receipt> receipt_to_complete(const KnownRun& run, const std::optional<Ins
   receipt.created_at = instance ? instance->created_at : run.created_at;
   receipt.destroy_asked_at = clock.now();
   receipt.destroy_answer = "seen to be gone by `launch` or `status`";
-  const Result<RunStatus> agent = read_status(folder.status().string());
+  Result<RunStatus> agent = read_status(folder.status().string());
+  const bool final = agent && agent->run_id == run.run_id && agent->exit_code;
+  // The last that a rented machine said may have come to the hub alone.
+  if (!final && run.provider != "local" && fetch_last_words(run, clock)) {
+    agent = read_status(folder.status().string());
+  }
   if (agent && agent->run_id == run.run_id) {
     if (run.stop_reason.empty() && !agent->reason.empty()) receipt.reason = agent->reason;
-    if (agent->exit_code) receipt.exit_code = *agent->exit_code;
+    receipt.exit_code = agent->exit_code.value_or(code_of_reason(agent->reason));
     for (const UploadReport& upload : agent->uploads) {
       if (upload.state == "safe") receipt.safe_branches.push_back(upload.label);
     }
@@ -139,6 +162,8 @@ json run_json(const RunView& view) {
   status.run_id = view.known.run_id;
   status.name = view.known.name;
   if (!view.agent) status.updated_at = view.known.created_at;
+  // The receipt of a machine that ended between two looks knows more.
+  if (view.receipt && !status.exit_code) status.exit_code = view.receipt->exit_code;
   json object = status_to_json(status);
   object.erase("schema");
   object["state"] = view.state;

@@ -33,7 +33,9 @@ constexpr std::array kKeys = {
     Row{"instance.volume_gb", kLocalOnly},
     Row{"instance.destroy_volume", kLocalOnly, "false"},
     Row{"instance.image", kLocalOnly},
-    Row{"ssh", kLocalOnly},
+    Row{"ssh.key", "a key of its own is made"},
+    Row{"ssh.known_hosts", "the host key is given to the machine, or pinned at the first contact",
+        "pin"},
     Row{"code", "no repository is cloned; the programs bring all they need"},
     Row{"fleet"},
     Row{"sweep"},
@@ -113,8 +115,6 @@ constexpr std::array kKeys = {
     Row{"logging.debug_pipeline", {}, "false"},
     Row{"agent.prometheus", "/metrics is always there, on 127.0.0.1 only", "true"},
     Row{"agent.build", "the agent beside `launch` is used", "auto"},
-    Row{"agent.url", "the agent beside `launch` is used"},
-    Row{"agent.sha256", "the agent beside `launch` is used"},
 };
 
 struct ValueRow {

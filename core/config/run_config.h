@@ -15,6 +15,7 @@
 #include "core/config/lora_config.h"
 #include "core/config/model_config.h"
 #include "core/config/run_section.h"
+#include "core/config/ssh_config.h"
 #include "core/config/storage_config.h"
 #include "core/config/train_config.h"
 
@@ -106,6 +107,7 @@ struct RunConfig {
   HubConfig hub;
   StorageConfig storage;
   InstanceConfig instance;
+  SshConfig ssh;
   LimitsConfig limits;
   GenerateConfig generate;
   PathsConfig paths;
@@ -130,6 +132,7 @@ struct RunConfig {
     field("storage", &Self::storage,
           FieldDoc{.doc = "Other places for the results, for when the hub fails."});
     field("instance", &Self::instance, FieldDoc{.doc = "The machine."});
+    field("ssh", &Self::ssh, FieldDoc{.doc = "The way to the machine."});
     field("limits", &Self::limits, FieldDoc{.doc = "What ends a run."});
     field("generate", &Self::generate, FieldDoc{.doc = "Values for names in paths."});
     field("paths", &Self::paths, FieldDoc{.doc = "Where files go."});

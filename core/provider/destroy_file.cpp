@@ -80,16 +80,23 @@ Result<std::string> destroy_config(const DestroyCall& call, const InstanceId& id
   return text;
 }
 
-Status write_destroy_files(const fs::path& folder, Provider& provider, const InstanceId& id) {
-  std::string request;
+Result<DestroyFiles> destroy_files(Provider& provider, const InstanceId& id) {
+  DestroyFiles files;
   if (const std::optional<DestroyCall> call = provider.destroy_call()) {
     Result<std::string> config = destroy_config(*call, id);
     if (!config) return config.error();
-    request = *std::move(config);
+    files.request = *std::move(config);
   }
-  const Status written = set_file(folder / "destroy.curl", request);
+  files.power_off = power_off_word(provider, id);
+  return files;
+}
+
+Status write_destroy_files(const fs::path& folder, Provider& provider, const InstanceId& id) {
+  const Result<DestroyFiles> files = destroy_files(provider, id);
+  if (!files) return files.error();
+  const Status written = set_file(folder / "destroy.curl", files->request);
   if (!written) return written;
-  return set_file(folder / "destroy.power-off", power_off_word(provider, id));
+  return set_file(folder / "destroy.power-off", files->power_off);
 }
 
 }  // namespace mayfly

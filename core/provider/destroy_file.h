@@ -15,6 +15,13 @@ namespace mayfly {
 // without a host).
 Result<std::string> destroy_config(const DestroyCall& call, const InstanceId& id);
 
+// The texts of both; "" : there is no such file. Errors: those of destroy_config.
+struct DestroyFiles {
+  std::string request;    // destroy.curl
+  std::string power_off;  // destroy.power-off
+};
+Result<DestroyFiles> destroy_files(Provider& provider, const InstanceId& id);
+
 // Writes destroy.curl (0600) into `folder`, where the provider has such a request, and
 // destroy.power-off where a machine that is off costs nothing (or its end was read back); removes
 // what does not hold. Errors: those of destroy_config, no_space, refused.

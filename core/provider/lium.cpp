@@ -351,6 +351,7 @@ Status LiumProvider::terminate(const InstanceId& id) {
 ProviderTraits LiumProvider::traits() const {
   ProviderTraits traits;
   traits.keeps_end_time = true;
+  traits.boot = BootForm::over_ssh;
   traits.absence_is_proof = false;
   traits.second_look = 10s;
   traits.console_url = "https://lium.io/pods";

@@ -98,6 +98,13 @@ struct CreateOutcome {
   std::optional<std::chrono::seconds> ask_again_after = {};  // when rate_limited and it says so
 };
 
+// How a machine is told what to do at its start.
+enum class BootForm {
+  cloud_config,  // its user-data is read by cloud-init
+  script,        // its user-data is run as a script
+  over_ssh,      // it has none: the script is run over SSH
+};
+
 // What differs between providers in how they are dealt with; facts of the vendor, not of an
 // account. The defaults are those of a provider that lists what it made at once.
 struct ProviderTraits {
@@ -111,6 +118,7 @@ struct ProviderTraits {
   bool absence_is_proof = true;
   // A machine that is missing from a listing is looked for once more after this; 0: it is gone.
   std::chrono::seconds second_look{0};
+  BootForm boot = BootForm::cloud_config;
   std::string console_url = {};  // where a person can look and destroy
 };
 

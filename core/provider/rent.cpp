@@ -95,6 +95,9 @@ Result<Instance> wait_until_running(Provider& provider, const InstanceId& id, Cl
     } else if (instance.error().kind == ErrorKind::not_found && waited >= patience.vanish) {
       return Error{ErrorKind::failed, "instance " + id + " vanished before it ran"};
     }
+    if (patience.interrupted && patience.interrupted()) {
+      return Error{ErrorKind::guard, "interrupted while instance " + id + " was booting"};
+    }
     if (waited >= patience.boot) {
       return Error{ErrorKind::unreachable,
                    "instance " + id + " did not run after " +
@@ -138,7 +141,8 @@ Result<Instance> rent(Provider& provider, const InstanceSpec& spec, std::vector<
     progress = {LaunchStage::planned, watched.last().attempt, {}};
     if (const Status noted = journal.write(progress); !noted) return noted.error();
     // No offer of a provider that does not keep its limits will do better.
-    if (!kept || failure.kind == ErrorKind::unauthorized) return failure;
+    const bool interrupted = failure.kind == ErrorKind::guard;
+    if (!kept || interrupted || failure.kind == ErrorKind::unauthorized) return failure;
     offers.erase(offers.begin(),
                  offers.begin() + std::min<std::ptrdiff_t>(used, std::ssize(offers)));
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <vector>
 
 #include "core/clock.h"
@@ -24,12 +25,15 @@ struct RentPatience {
   // Until the provider says that it runs; some clouds behind a broker take ten minutes.
   std::chrono::milliseconds boot = std::chrono::minutes(15);
   std::chrono::milliseconds between_looks = std::chrono::seconds(10);
+  // Asked while a machine boots: somebody does not want it any more. It is destroyed then.
+  std::function<bool()> interrupted = {};
   // How long a new machine may be missing from get and what it is asked about its limits.
   std::chrono::milliseconds vanish = std::chrono::seconds(60);
 };
 
 // Errors: those of launch_once; refused, when the limits were not kept; the failure of the last
-// offer's machine (failed); outcome_unknown, when a machine may be left, with its id.
+// offer's machine (failed); guard, when it was interrupted; outcome_unknown, when a machine may be
+// left, with its id.
 Result<Instance> rent(Provider& provider, const InstanceSpec& spec, std::vector<Offer> offers,
                       const LaunchProgress& before, LaunchJournal& journal, Clock& clock,
                       const RentPatience& patience);

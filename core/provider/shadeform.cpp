@@ -293,6 +293,8 @@ ProviderTraits ShadeformProvider::traits() const {
   traits.keeps_spend_cap = true;
   traits.absence_is_proof = false;
   traits.second_look = 10s;
+  // "Run Startup Script" guide of docs.shadeform.ai: a script, run when the machine is active.
+  traits.boot = BootForm::script;
   traits.console_url = "https://platform.shadeform.ai";
   return traits;
 }

@@ -70,15 +70,20 @@ std::string_view request_word(RequestKind kind) {
       ->second;
 }
 
-Status send_request(const RunDirectory& run, const Request& request) {
-  if (const Status made = make_folders(folder_of(run)); !made) return made;
+RequestFile request_file(const Request& request) {
   const std::string word(request_word(request.kind));
   nlohmann::json json = {{"request", word}, {"by", request.by}, {"at", format_utc(request.at)}};
   if (request.minutes != 0) json["minutes"] = request.minutes;
   if (request.spend.micros != 0) json["dollars"] = usd_decimal(request.spend);
   const std::string name =
       format_utc(request.at) + "-" + word + "-" + std::to_string(::getpid()) + ".json";
-  return write_file(folder_of(run) / name, json_line(json) + "\n");
+  return {name, json_line(json) + "\n"};
+}
+
+Status send_request(const RunDirectory& run, const Request& request) {
+  if (const Status made = make_folders(folder_of(run)); !made) return made;
+  const RequestFile file = request_file(request);
+  return write_file(folder_of(run) / file.name, file.text);
 }
 
 std::vector<Request> waiting_requests(const RunDirectory& run) {

@@ -35,6 +35,13 @@ struct Request {
 
 std::string_view request_word(RequestKind kind);
 
+// The file that a request is: its name in the folder, and what stands in it.
+struct RequestFile {
+  std::string name;
+  std::string text;
+};
+RequestFile request_file(const Request& request);
+
 // Makes the folder if need be. Error: refused, no_space.
 Status send_request(const RunDirectory& run, const Request& request);
 // Those that wait, oldest first. A file that is no request is left alone and not listed.

@@ -42,9 +42,9 @@ void replace_line(std::string& text, std::string_view file, std::string_view con
   text.replace(line, at + mark.size() - line, indented(without_comments(content), at - line));
 }
 
-Result<std::string> program_lines(const RunPlan& plan) {
+Result<std::string> program_lines(const std::vector<PlannedProgram>& programs) {
   std::string lines;
-  for (const PlannedProgram& program : plan.programs) {
+  for (const PlannedProgram& program : programs) {
     const std::string line = program.name + " " + program.sha256 + " " + program.url;
     if (line.find_first_of("\r\n") != std::string::npos) {
       return Error{ErrorKind::invalid_config,
@@ -86,23 +86,80 @@ std::string without_comments(std::string_view text) {
   return kept;
 }
 
-Result<std::string> render_user_data(const RunPlan& plan, const BootTimes& times) {
-  const Result<std::string> programs = program_lines(plan);
-  if (!programs) return programs.error();
+namespace {
+
+// An entry of write_files; the text is base64.
+std::string file_entry(std::string_view path, std::string_view mode, std::string_view encoding,
+                       const std::string& text) {
+  return "  - path: " + std::string(path) + "\n    permissions: '" + std::string(mode) +
+         "'\n    encoding: " + std::string(encoding) + "\n    content: " + text + "\n";
+}
+
+// The line of the mark becomes `lines`, which may be none.
+void replace_mark_line(std::string& text, std::string_view word, const std::string& lines) {
+  const std::string mark = "@{" + std::string(word) + "}\n";
+  const auto at = text.find(mark);
+  assert(at != std::string::npos);
+  text.replace(at, mark.size(), lines);
+}
+
+std::string cloud_config(const BootTimes& times, const std::string& programs,
+                         const std::string& files, const std::string& keys) {
   std::string text = without_comments(kUserDataTemplate);
   replace_line(text, "bootstrap.sh", kBootstrapScript);
   replace_line(text, "fuse.sh", kFuseScript);
   replace_word(text, "times", shell_times(times));
-  replace_word(text, "programs_base64", base64_encode(*programs));
-  replace_word(text, "plan_gzip_base64",
-               base64_encode(gzip_compress(json_line(plan_to_json(plan)))));
-  if (text.size() > kUserDataMaxBytes) {
-    return Error{ErrorKind::refused,
-                 "the start-up file is " + std::to_string(text.size()) + " bytes; providers take " +
-                     std::to_string(kUserDataMaxBytes),
-                 "shorten the run's configuration: long lists of data files or variables"};
-  }
+  replace_word(text, "programs_base64", base64_encode(programs));
+  replace_mark_line(text, "files", files);
+  replace_mark_line(text, "keys", keys);
   return text;
+}
+
+Result<std::string> checked_size(std::string text) {
+  if (text.size() <= kUserDataMaxBytes) return text;
+  return Error{ErrorKind::refused,
+               "the start-up file is " + std::to_string(text.size()) + " bytes; providers take " +
+                   std::to_string(kUserDataMaxBytes),
+               "shorten the run's configuration: long lists of data files or variables"};
+}
+
+// cloud-init's own way of giving a machine its host key (cc_ssh); all others of its keys go.
+std::string key_entries(const CloudBoot& boot) {
+  if (boot.host_key.empty()) return "";
+  return "ssh_keys:\n  ed25519_private: |\n" + indented(boot.host_key, 4) +
+         "  ed25519_public: " + boot.host_public_key + "\n";
+}
+
+}  // namespace
+
+Result<std::string> render_user_data(const RunPlan& plan, const BootTimes& times) {
+  const Result<std::string> programs = program_lines(plan.programs);
+  if (!programs) return programs.error();
+  const std::string packed = base64_encode(gzip_compress(json_line(plan_to_json(plan))));
+  return checked_size(cloud_config(
+      times, *programs, file_entry("/opt/mayfly/plan.json", "0600", "gz+b64", packed), ""));
+}
+
+Result<std::string> render_cloud_user_data(const CloudBoot& boot, UserDataForm form) {
+  const Result<std::string> programs = program_lines(boot.programs);
+  if (!programs) return programs.error();
+  if (boot.host_public_key.find_first_of("\r\n") != std::string::npos) {
+    return Error{ErrorKind::invalid_config, "the host key has a line break in it"};
+  }
+  if (form == UserDataForm::cloud_config) {
+    const std::string script = base64_encode(without_comments(kReceiveScript));
+    return checked_size(cloud_config(boot.times, *programs,
+                                     file_entry("/opt/mayfly/receive.sh", "0755", "b64", script),
+                                     key_entries(boot)));
+  }
+  std::string text = without_comments(kScriptTemplate);
+  replace_line(text, "bootstrap.sh", kBootstrapScript);
+  replace_line(text, "fuse.sh", kFuseScript);
+  replace_line(text, "receive.sh", kReceiveScript);
+  replace_word(text, "times", shell_times(boot.times));
+  replace_word(text, "programs_base64", base64_encode(*programs));
+  for (int i = 0; i < 2; ++i) replace_word(text, "host_key_base64", base64_encode(boot.host_key));
+  return checked_size(std::move(text));
 }
 
 }  // namespace mayfly

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base64.h"
 #include "core/http/sigv4.h"
 #include "core/http/xml_text.h"
 #include "core/provider/vendor_time.h"
@@ -181,6 +182,10 @@ FakeAnswer FakeEc2::run(const FakeRequest& request) {
     }
     machine.notes["shutdown"] =
         fleet.forgets_limits ? "stop" : field(form, "InstanceInitiatedShutdownBehavior");
+    if (fleet.boots) {
+      const Result<std::string> text = base64_decode(field(form, "UserData"));
+      fleet.boots(machine, text ? *text : "", keys_[field(form, "KeyName")]);
+    }
     tokens_[token] = {request.body, machine.id};
     id = machine.id;
   }
@@ -199,7 +204,7 @@ std::string FakeEc2::instance_xml(Machine& machine) {
   return "<item>" + tag("instanceId", machine.id) + "<instanceState>" +
          tag("code", std::to_string(code)) + tag("name", word) + "</instanceState>" +
          tag("launchTime", format_utc(machine.created_at)) +
-         (runs ? tag("ipAddress", "203.0.113.7") : "") + "<networkInterfaceSet><item>" +
+         (runs ? tag("ipAddress", machine.address) : "") + "<networkInterfaceSet><item>" +
          tag("networkInterfaceId", "eni-1") + "<attachment>" + tag("status", "attached") +
          "</attachment></item></networkInterfaceSet><tagSet>" + tags + "</tagSet></item>";
 }
@@ -295,7 +300,11 @@ FakeAnswer FakeEc2::serve(const FakeRequest& request) {
   if (action == "DescribeInstances") return describe(request);
   if (action == "DescribeInstanceTypes") return describe_types(request);
   if (action == "DescribeSpotPriceHistory") return spot_history(request);
-  if (action == "ImportKeyPair") return reply(action, tag("keyName", field(form, "KeyName")));
+  if (action == "ImportKeyPair") {
+    const Result<std::string> key = base64_decode(field(form, "PublicKeyMaterial"));
+    keys_[field(form, "KeyName")] = key ? *key : "";
+    return reply(action, tag("keyName", field(form, "KeyName")));
+  }
   if (action == "DescribeImages") {
     return reply(action, "<imagesSet><item>" + tag("imageId", "ami-new") +
                              tag("creationDate", "2026-10-02T00:00:00.000Z") + "</item><item>" +

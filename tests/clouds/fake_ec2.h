@@ -36,6 +36,7 @@ class FakeEc2 final : public FakeCloud {
   FakeAnswer prices(const FakeRequest& request) const;
   std::string instance_xml(Machine& machine);
 
+  std::map<std::string, std::string> keys_;                            // name -> public key
   std::map<std::string, std::pair<std::string, std::string>> tokens_;  // token -> body, machine
 };
 

@@ -114,6 +114,8 @@ FakeAnswer FakeLambda::launch(const FakeRequest& request) {
   Machine& machine = fleet.add(*type, body["region_name"]);
   machine.name = body.value("name", "");
   machine.notes["tags"] = body.value("tags", json::array()).dump();
+  if (fleet.boots)
+    fleet.boots(machine, body.value("user_data", ""), keys_[body["ssh_key_names"][0]]);
   return {200, json{{"data", {{"instance_ids", {machine.id}}}}}.dump()};
 }
 
@@ -142,7 +144,7 @@ FakeAnswer FakeLambda::serve(const FakeRequest& request) {
                 {"region", {{"name", machine.region}, {"description", "Canada"}}},
                 {"instance_type", type_document(*type_named(machine.type))},
                 {"tags", json::parse(machine.notes["tags"])}};
-    if (fleet.state(machine) == InstanceState::running) out["ip"] = "203.0.113.7";
+    if (fleet.state(machine) == InstanceState::running) out["ip"] = machine.address;
     return out;
   };
   switch (request.op) {

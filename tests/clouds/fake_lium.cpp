@@ -116,6 +116,10 @@ FakeAnswer FakeLium::rent(const FakeRequest& request) {
         const std::chrono::hours hours(body["termination_hours"].get<int>());
         machine.notes["removal"] = format_utc(clock_.now() + hours);
       }
+      if (fleet.boots) {
+        fleet.boots(machine, "", body["user_public_key"][0]);
+        ssh_command = "ssh root@" + machine.address + " -p " + std::to_string(machine.port);
+      }
       rented_[key] = machine.id;
       json reply = {{"success", true}};
       if (says_pod_id) reply["pod_id"] = machine.id;

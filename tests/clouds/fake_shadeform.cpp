@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base64.h"
 #include "core/provider/vendor_time.h"
 
 namespace mayfly {
@@ -104,6 +105,16 @@ FakeAnswer FakeShadeform::create(const FakeRequest& request) {
   if (body.contains("auto_delete") && !fleet.forgets_limits) {
     machine.notes["auto_delete"] = body["auto_delete"].dump();
   }
+  if (fleet.boots) {
+    const json script = body.value(
+        "/launch_configuration/script_configuration/base64_script"_json_pointer, json(""));
+    const Result<std::string> text = base64_decode(script.get<std::string>());
+    std::string key;
+    for (const auto& [material, id] : keys_) {
+      if (id == body.value("ssh_key_id", "")) key = material;
+    }
+    fleet.boots(machine, text ? *text : "", key);
+  }
   return {200, json{{"id", machine.id}, {"cloud_assigned_id", "x-1"}}.dump()};
 }
 
@@ -117,9 +128,9 @@ FakeAnswer FakeShadeform::serve(const FakeRequest& request) {
                 {"status", status_word(fleet.state(machine))},
                 {"status_details", "step 2"},
                 {"hourly_price", machine.per_hour.micros / 10'000},
-                {"ip", fleet.state(machine) == InstanceState::running ? "203.0.113.7" : ""},
-                {"ssh_user", "shadeform"},
-                {"ssh_port", 22},
+                {"ip", fleet.state(machine) == InstanceState::running ? machine.address : ""},
+                {"ssh_user", machine.user},
+                {"ssh_port", machine.port},
                 {"tags", json::parse(machine.notes["tags"])},
                 {"created_at", format_utc(machine.created_at)},
                 {"deleted_at", nullptr}};

@@ -73,6 +73,7 @@ bool Fleet::end(const std::string& id) {
     --lost_ends;
   } else if (!machine->end_asked && !machine->ended_at) {
     machine->end_asked = clock_.now();
+    if (ends) ends(*machine);
   }
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,10 @@ struct Machine {
   WallTime created_at;
   std::optional<WallTime> end_asked;
   std::optional<WallTime> ended_at;
+  // Where it can be reached; stand_in.h puts a real place here.
+  std::string address = "203.0.113.7";
+  std::string user = "shadeform";
+  int port = 22;
   std::map<std::string, std::string> notes;  // tags and limits, in the vendor's words
 };
 
@@ -64,7 +69,10 @@ class Fleet {
   std::chrono::seconds end_takes{20};
   std::chrono::seconds hidden_for{0};  // of new machines: how long no listing shows them
   std::chrono::seconds shown_gone{0};  // how long one that is gone is still shown, as gone
-  int lost_ends = 0;                   // accepted requests to end that come to nothing
+  // A machine was made or is to end: called by the fake, with what its create call said.
+  std::function<void(Machine&, const std::string& user_data, const std::string& public_key)> boots;
+  std::function<void(const Machine&)> ends;
+  int lost_ends = 0;  // accepted requests to end that come to nothing
   bool forgets_limits = false;
   std::deque<Fate> fates;  // of the machines to come; then they run
 

@@ -94,7 +94,7 @@ TEST(SchemaTest, KnowsEveryKeyAndNoOther) {
   EXPECT_TRUE(schema["properties"].contains("run_name"));
   // A key that is refused is no key of the schema.
   EXPECT_FALSE(schema["properties"].contains("quant"));
-  EXPECT_FALSE(schema["properties"].contains("lambda"));
+  EXPECT_FALSE(schema["properties"].contains("sweep"));
 }
 
 TEST(SchemaTest, SaysTypesRangesAndDefaults) {
