@@ -10,9 +10,9 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/provider/destroy.h"
-#include "core/run/directory.h"
 #include "core/run/request.h"
-#include "launcher/shell_command.h"
+#include "launcher/mirror.h"
+#include "launcher/provider_book.h"
 #include "launcher/status_report.h"
 #include "launcher/steer_commands.h"
 
@@ -60,8 +60,17 @@ Result<std::vector<InstanceId>> machines_of(const KnownRun& run, Provider& provi
   return ids;
 }
 
+// Whose machine that is, of those providers that can be asked.
+std::optional<Target> machine_named(const std::string& id, ProviderBook& book) {
+  for (const std::string& name : book.at_hand()) {
+    const Result<Provider*> provider = book.of(name);
+    if (provider && (*provider)->get(id)) return Target{id, name, {id}, std::nullopt};
+  }
+  return std::nullopt;
+}
+
 // Runs by name; a word that is no run may be the id of a machine that the list does not know.
-Result<std::vector<Target>> targets_of(const CommandLine& line, Provider& provider,
+Result<std::vector<Target>> targets_of(const CommandLine& line, ProviderBook& book,
                                        const Desk& desk) {
   CommandLine runs_only = line;
   std::vector<Target> targets;
@@ -73,18 +82,19 @@ Result<std::vector<Target>> targets_of(const CommandLine& line, Provider& provid
       runs_only.words.push_back(word);
       continue;
     }
-    const Result<Instance> machine = provider.get(word);
-    if (!machine) {
+    if (auto machine = machine_named(word, book)) {
+      targets.push_back(*std::move(machine));
+    } else {
       runs_only.words.push_back(word);  // for the error that names the runs there are
-      continue;
     }
-    targets.push_back({word, provider.name(), {word}, std::nullopt});
   }
   if (targets.empty() || !runs_only.words.empty() || line.down.all) {
     Result<std::vector<KnownRun>> runs = chosen_runs(runs_only, desk);
     if (!runs) return runs.error();
     for (KnownRun& run : *runs) {
-      Result<std::vector<InstanceId>> ids = machines_of(run, provider);
+      const Result<Provider*> provider = book.of(run.provider);
+      if (!provider) return while_doing("ending " + run.name, provider.error());
+      Result<std::vector<InstanceId>> ids = machines_of(run, **provider);
       if (!ids) return ids.error();
       targets.push_back({run.name, run.provider, std::move(*ids), std::move(run)});
     }
@@ -110,11 +120,13 @@ Status confirm(const std::vector<Target>& targets, const Desk& desk) {
 }
 
 // Asks for all ends before the first is waited for.
-void ask_for_all(const std::vector<Target>& targets, Provider& provider) {
+void ask_for_all(const std::vector<Target>& targets, ProviderBook& book) {
   for (const Target& target : targets) {
+    const Result<Provider*> provider = book.of(target.provider);
+    if (!provider) continue;
     for (const InstanceId& id : target.instances) {
       // Asked again, and its answer looked at, when each is waited for.
-      if (const Status asked = provider.terminate(id); !asked) {
+      if (const Status asked = (*provider)->terminate(id); !asked) {
         log_debug("asking for the end of " + id + ": " + asked.error().message);
       }
     }
@@ -146,16 +158,16 @@ Status destroy(const Target& target, Provider& provider, Desk& desk) {
 }  // namespace
 
 Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
-  const auto provider = provider_of(desk, "local");
-  if (!provider) return provider.error();
-  const Result<std::vector<Target>> targets = targets_of(line, **provider, desk);
+  ProviderBook book(desk);
+  const Result<std::vector<Target>> targets = targets_of(line, book, desk);
   if (!targets) return targets.error();
   if (const Status yes = confirm(*targets, desk); !yes) return yes.error();
-  ask_for_all(*targets, **provider);
+  ask_for_all(*targets, book);
   ExitCode code = ExitCode::ok;
   nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
   for (const Target& target : *targets) {
-    const Status gone = destroy(target, **provider, desk);
+    const Result<Provider*> provider = book.of(target.provider);
+    const Status gone = provider ? destroy(target, **provider, desk) : Status(provider.error());
     answer["runs"].push_back({{"name", target.name},
                               {"gone", static_cast<bool>(gone)},
                               {"error", gone ? "" : gone.error().message}});
@@ -191,10 +203,6 @@ Result<ExitCode> stop_command(const CommandLine& line, Desk& desk) {
     runs = chosen_runs(line, desk);
   }
   if (!runs) return runs.error();
-  for (const KnownRun& run : *runs) {
-    const Status near = reachable_without_ssh(run, "ask the agent of " + run.name + " to stop");
-    if (!near && may_be_billing(run)) return near.error();
-  }
   nlohmann::json answer = {{"ok", true}, {"runs", nlohmann::json::array()}};
   for (const KnownRun& run : *runs) {
     const bool live = may_be_billing(run);
@@ -203,7 +211,7 @@ Result<ExitCode> stop_command(const CommandLine& line, Desk& desk) {
                             "launch stop",
                             desk.clock.now(),
                             {}};
-      const Status sent = send_request(RunDirectory{run.run_dir}, request);
+      const Status sent = deliver_request(run, request, desk);
       if (!sent) return while_doing("asking " + run.name + " to stop", sent.error());
     }
     answer["runs"].push_back({{"name", run.name}, {"asked", live}});

@@ -12,6 +12,7 @@
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"
 #include "launcher/follow.h"
+#include "launcher/mirror.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -146,6 +147,10 @@ std::string receipt_text(const Receipt& receipt) {
 Result<ExitCode> logs_command(const CommandLine& line, Desk& desk) {
   const Result<KnownRun> run = one_run(line, desk);
   if (!run) return run.error();
+  // What was copied before is shown even so.
+  if (const Status fresh = refresh_mirror(*run, MirrorDepth::logs, desk); !fresh) {
+    note(desk, "stale: the machine could not be asked: " + fresh.error().message);
+  }
   const auto files = log_files(*run, desk, line.logs.stage);
   if (!line.logs.save.empty()) return save_logs(*run, line.logs.save, files);
   std::vector<LogTail> tails;
@@ -167,8 +172,11 @@ Result<ExitCode> logs_command(const CommandLine& line, Desk& desk) {
   if (!provider) return provider.error();
   const Interrupts interrupts;
   for (int round = 1; Interrupts::seen() == 0; ++round) {
-    constexpr int kAskEvery = 10;
+    const bool elsewhere = is_elsewhere(*run);
+    const int kAskEvery = elsewhere ? 50 : 10;
     bool gone = false;
+    // One that ends does not answer; its provider says so in time.
+    if (elsewhere && round % 10 == 0) (void)refresh_mirror(*run, MirrorDepth::logs, desk);
     if (round % kAskEvery == 0 && !run->progress.id.empty()) {
       const Result<bool> answer = is_gone(**provider, run->progress.id);
       gone = answer && *answer;

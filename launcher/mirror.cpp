@@ -29,10 +29,6 @@ constexpr MirroredFile kFiles[] = {{"agent/status.json", false, MirrorDepth::sta
                                    {"logs/train.log", true, MirrorDepth::logs},
                                    {"decisions.jsonl", true, MirrorDepth::logs}};
 
-bool is_elsewhere(const KnownRun& run) {
-  return run.provider != "local" && !run.address.empty() && may_be_billing(run);
-}
-
 std::uintmax_t size_here(const fs::path& path) {
   std::error_code code;
   const std::uintmax_t size = fs::file_size(path, code);
@@ -63,6 +59,10 @@ Status take_line(const std::string& line, const fs::path& root) {
 }
 
 }  // namespace
+
+bool is_elsewhere(const KnownRun& run) {
+  return run.provider != "local" && !run.address.empty() && may_be_billing(run);
+}
 
 Status refresh_mirror(const KnownRun& run, MirrorDepth depth, const Desk& desk) {
   if (!is_elsewhere(run)) return Unit{};

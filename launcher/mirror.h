@@ -12,6 +12,9 @@
 
 namespace mayfly {
 
+// A rented machine that was reached and may be there.
+bool is_elsewhere(const KnownRun& run);
+
 enum class MirrorDepth { status, logs };
 
 // One connection, about a second. Unit also where there is nothing to ask (provider local, no

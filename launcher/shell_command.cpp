@@ -1,8 +1,7 @@
 #include "launcher/shell_command.h"
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/provider/local_record.h"
+#include "launcher/ssh_link.h"
 #include "launcher/steer_commands.h"
 
 namespace mayfly {
@@ -80,50 +80,6 @@ Result<ExitCode> local_shell(const KnownRun& run, const CommandLine& line, Desk&
 
 }  // namespace
 
-Status reachable_without_ssh(const KnownRun& run, const std::string& wanted) {
-  if (run.provider == "local") return Unit{};
-  return Error{ErrorKind::unsupported,
-               "cannot " + wanted + ": that works for provider local, and " + run.name + " is at " +
-                   run.provider,
-               "end it with `launch down " + run.name + "`, or wait for its limits"};
-}
-
-Result<std::vector<std::string>> ssh_arguments(const std::string& address,
-                                               const fs::path& known_hosts,
-                                               const std::vector<std::string>& command) {
-  const Error wrong{ErrorKind::invalid_config, "not an address to connect to: " + address};
-  const auto at = address.find('@');
-  if (at == 0 || at == std::string::npos || address.starts_with('-')) return wrong;
-  const auto colon = address.find(':', at);
-  std::string host = address.substr(0, colon);
-  if (host.size() == at + 1 || host[at + 1] == '-') return wrong;
-  int port = 22;
-  if (colon != std::string::npos) {
-    const char* end = address.data() + address.size();
-    const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
-    if (parsed.ec != std::errc() || parsed.ptr != end || port < 1 || port > 65535) return wrong;
-  }
-  std::vector<std::string> words = {"ssh",
-                                    "-o",
-                                    "UserKnownHostsFile=" + known_hosts.string(),
-                                    "-o",
-                                    "GlobalKnownHostsFile=/dev/null",
-                                    "-o",
-                                    "StrictHostKeyChecking=yes",
-                                    "-o",
-                                    "PasswordAuthentication=no",
-                                    "-o",
-                                    "ForwardAgent=no",
-                                    "-o",
-                                    "ConnectTimeout=15",
-                                    "-p",
-                                    std::to_string(port),
-                                    "--",
-                                    host};
-  words.insert(words.end(), command.begin(), command.end());
-  return words;
-}
-
 Result<ExitCode> ssh_command(const CommandLine& line, Desk& desk) {
   const Result<KnownRun> run = live_run(line, desk);
   if (!run) return run.error();
@@ -132,25 +88,19 @@ Result<ExitCode> ssh_command(const CommandLine& line, Desk& desk) {
                  "see `status " + run->name + "`"};
   }
   if (run->provider == "local") return local_shell(*run, line, desk);
-  auto provider = provider_of(desk, run->provider);
-  if (!provider) return provider.error();
-  const Result<Instance> instance = (*provider)->get(run->progress.id);
-  if (!instance) return instance.error();
-  const fs::path known_hosts = desk.state_dir / "known_hosts" / run->run_id;
-  std::error_code code;
-  if (!fs::exists(known_hosts, code)) {
-    return Error{ErrorKind::unsupported,
-                 "the host key of " + run->progress.id + " at " + run->provider +
-                     " is not known, so nothing proves that it is that machine",
-                 "use the provider's console"};
+  if (run->address.empty()) {
+    return Error{ErrorKind::not_found, "the machine of " + run->name + " was not reached yet",
+                 "see `status " + run->name + "`"};
   }
-  const auto words = ssh_arguments(
-      instance->ssh_user + "@" + instance->address + ":" + std::to_string(instance->ssh_port),
-      known_hosts, line.remote_command);
-  if (!words) return words.error();
+  const Result<SshLink> link = SshLink::to(run->address, run->run_id, desk.state_dir);
+  if (!link) return link.error();
+  std::vector<std::string> words = link->words();
+  if (line.remote_command.empty())
+    std::replace(words.begin(), words.end(), std::string("-T"), std::string("-t"));
+  words.insert(words.end(), line.remote_command.begin(), line.remote_command.end());
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
-  return become(*words, variables);
+  return become(words, variables);
 }
 
 }  // namespace mayfly

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "launcher/mirror.h"
+#include "launcher/provider_book.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -75,12 +77,14 @@ class Watcher {
 }  // namespace
 
 Result<ExitCode> status_command(const CommandLine& line, Desk& desk) {
-  const auto provider = provider_of(desk, "local");
-  if (!provider) return provider.error();
+  ProviderBook book(desk);
+  const StatusSources sources{
+      [&](const std::string& name) { return book.of(name); }, book.at_hand(),
+      [&](const KnownRun& run) { return refresh_mirror(run, MirrorDepth::status, desk); }};
   const StatusQuestion question{line.words, line.status.all};
   Watcher watcher(desk);
   for (;;) {
-    const Result<StatusReport> report = gather_status(desk.state, **provider, question, desk.clock);
+    const Result<StatusReport> report = gather_status(desk.state, sources, question, desk.clock);
     if (!report) return report.error();
     if (!line.status.watch) {
       print(desk.flags.json ? json_text(status_json(*report)) + "\n"

@@ -229,32 +229,65 @@ Result<bool> settle_run(StateFile& state, Provider& provider, const KnownRun& en
   return true;
 }
 
-Result<StatusReport> gather_status(StateFile& state, Provider& provider,
+namespace {
+
+// The run as all sources have it; those that fail are named in `stale`, and in the report's errors.
+RunView look_at(StateFile& state, const StatusSources& sources, KnownRun run, StatusReport& report,
+                Clock& clock) {
+  const Result<Provider*> provider = sources.provider(run.provider);
+  if (!provider) {
+    if (may_be_billing(run)) {
+      report.errors.push_back(while_doing("settling " + run.name, provider.error()));
+    }
+    return view_run(run, provider.error(), clock.now());
+  }
+  const Status refreshed = sources.refresh(run);
+  const Result<bool> over = settle_run(state, **provider, run, clock);
+  if (!over) report.errors.push_back(while_doing("settling " + run.name, over.error()));
+  // Settling may have noted the machine, or its end.
+  if (const auto fresh = state.runs(); over && fresh) {
+    if (auto stored = find_run(*fresh, run.run_id)) run = std::move(*stored);
+  }
+  RunView view = view_run(run, ask_provider(**provider, run), clock.now());
+  if (!refreshed && may_be_billing(run)) {
+    view.stale.push_back("machine: " + refreshed.error().message);
+  }
+  return view;
+}
+
+void find_orphans(const StatusSources& sources, const std::vector<KnownRun>& runs,
+                  StatusReport& report) {
+  for (const std::string& name : sources.listed) {
+    const Result<Provider*> provider = sources.provider(name);
+    const Result<std::vector<Instance>> ours =
+        provider ? (*provider)->list_ours() : Result<std::vector<Instance>>(provider.error());
+    if (!ours) {
+      report.errors.push_back(while_doing("listing our machines at " + name, ours.error()));
+      continue;
+    }
+    for (const Instance& instance : *ours) {
+      const bool known = std::any_of(runs.begin(), runs.end(), [&](const KnownRun& run) {
+        return run.run_id == instance.run_id && !run.never_created;
+      });
+      if (known || instance.state == InstanceState::gone) continue;
+      report.orphans.push_back({instance, name});
+    }
+  }
+}
+
+}  // namespace
+
+Result<StatusReport> gather_status(StateFile& state, const StatusSources& sources,
                                    const StatusQuestion& question, Clock& clock) {
   Result<std::vector<KnownRun>> all = state.runs();
   if (!all) return all.error();
-  Result<std::vector<KnownRun>> runs = chosen(*all, question);
+  const Result<std::vector<KnownRun>> runs = chosen(*all, question);
   if (!runs) return runs.error();
   StatusReport report;
-  for (KnownRun run : *runs) {
-    const Result<bool> over = settle_run(state, provider, run, clock);
-    if (!over) report.errors.push_back(while_doing("settling " + run.name, over.error()));
-    // Settling may have noted the machine, or its end.
-    if (const auto fresh = state.runs(); over && fresh) {
-      if (auto stored = find_run(*fresh, run.run_id)) run = std::move(*stored);
-    }
-    report.runs.push_back(view_run(run, ask_provider(provider, run), clock.now()));
+  for (const KnownRun& run : *runs) {
+    report.runs.push_back(look_at(state, sources, run, report, clock));
   }
-  const Result<std::vector<Instance>> ours = provider.list_ours();
-  if (!ours) report.errors.push_back(while_doing("listing our machines", ours.error()));
-  if (ours) {
-    for (const Instance& instance : *ours) {
-      const bool known = std::any_of(all->begin(), all->end(), [&](const KnownRun& run) {
-        return run.run_id == instance.run_id && !run.never_created;
-      });
-      if (!known && instance.state != InstanceState::gone) report.orphans.push_back(instance);
-    }
-  }
+  find_orphans(sources, *all, report);
   report.time = clock.now();
   return report;
 }
@@ -266,8 +299,8 @@ json status_json(const StatusReport& report) {
                    {"orphans", json::array()},
                    {"errors", json::array()}};
   for (const RunView& view : report.runs) document["runs"].push_back(run_json(view));
-  for (const Instance& orphan : report.orphans) {
-    document["orphans"].push_back(instance_json(orphan, "local"));
+  for (const Orphan& orphan : report.orphans) {
+    document["orphans"].push_back(instance_json(orphan, orphan.provider));
   }
   for (const Error& error : report.errors) document["errors"].push_back(error.message);
   return document;

@@ -4,6 +4,7 @@
 // and is marked gone in the list of runs.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,15 @@
 
 namespace mayfly {
 
+struct Orphan : Instance {
+  std::string provider;
+};
+
 struct StatusReport {
   WallTime time;
   std::vector<RunView> runs;
-  std::vector<Instance> orphans;  // machines with our tag that no run of the list has
-  std::vector<Error> errors;      // sources that failed
+  std::vector<Orphan> orphans;  // machines with our tag that no run of the list has
+  std::vector<Error> errors;    // sources that failed
 };
 
 struct StatusQuestion {
@@ -31,9 +36,17 @@ struct StatusQuestion {
   bool all = false;                // those that have ended, too
 };
 
+// Where gather_status gets what it asks.
+struct StatusSources {
+  std::function<Result<Provider*>(const std::string& name)> provider;
+  std::vector<std::string> listed;  // whose listings are searched for machines of nobody's
+  // Copies what the run's machine has to say to where it is read (mirror.h).
+  std::function<Status(const KnownRun& run)> refresh;
+};
+
 // Errors: not_found for a name that is not in the list; those of the list itself. A provider that
 // fails is in the report.
-Result<StatusReport> gather_status(StateFile& state, Provider& provider,
+Result<StatusReport> gather_status(StateFile& state, const StatusSources& sources,
                                    const StatusQuestion& question, Clock& clock);
 
 // If the provider has ended the run's machine: completes the receipt, marks the run gone, and

@@ -13,7 +13,7 @@
 #include "core/run/directory.h"
 #include "core/run/request.h"
 #include "core/run/run_status.h"
-#include "launcher/shell_command.h"
+#include "launcher/mirror.h"
 
 namespace mayfly {
 
@@ -25,6 +25,7 @@ namespace {
 constexpr auto kTakenWithin = 5s;
 // And writes its status at once when a limit has changed, else every two seconds.
 constexpr auto kToldWithin = 5s;
+constexpr auto kToldFromAfarWithin = 20s;
 
 // `request` as it lies in the folder, until the agent takes it.
 std::optional<Request> still_waiting(const RunDirectory& run, const Request& request) {
@@ -36,10 +37,10 @@ std::optional<Request> still_waiting(const RunDirectory& run, const Request& req
 
 // Whether the agent took it while we looked.
 Result<bool> ask(const KnownRun& run, const Request& request, Desk& desk) {
-  if (const Status near = reachable_without_ssh(run, "ask its agent"); !near) return near.error();
-  const RunDirectory folder{run.run_dir};
-  const Status sent = send_request(folder, request);
+  const Status sent = deliver_request(run, request, desk);
   if (!sent) return while_doing("asking the agent of " + run.name, sent.error());
+  if (is_elsewhere(run)) return true;  // it lies where the agent looks four times a second
+  const RunDirectory folder{run.run_dir};
   const SteadyTime give_up_at = desk.clock.steady_now() + kTakenWithin;
   while (still_waiting(folder, request)) {
     if (desk.clock.steady_now() >= give_up_at) return false;
@@ -89,7 +90,8 @@ struct LimitsNow {
   }
 };
 
-std::optional<LimitsNow> limits_now(const KnownRun& run) {
+std::optional<LimitsNow> limits_now(const KnownRun& run, const Desk& desk) {
+  if (!refresh_mirror(run, MirrorDepth::status, desk)) return std::nullopt;
   const Result<RunStatus> status = read_status(RunDirectory{run.run_dir}.status().string());
   if (!status || status->run_id != run.run_id) return std::nullopt;
   LimitsNow now;
@@ -166,7 +168,7 @@ Result<ExitCode> extend_command(const CommandLine& line, Desk& desk) {
   const Result<Request> request = request_for(line, RequestKind::extend, desk);
   if (!request) return request.error();
   if (const Status yes = confirm(*run, line, desk); !yes) return yes.error();
-  const std::optional<LimitsNow> before = limits_now(*run);
+  const std::optional<LimitsNow> before = limits_now(*run, desk);
   const Result<bool> taken = ask(*run, *request, desk);
   if (!taken) return taken.error();
   const RunDirectory folder{run->run_dir};
@@ -177,12 +179,13 @@ Result<ExitCode> extend_command(const CommandLine& line, Desk& desk) {
     return Error{ErrorKind::unreachable, "the agent of " + run->name + " does not answer",
                  "nothing was changed; see `status " + run->name + "`"};
   }
-  std::optional<LimitsNow> after = limits_now(*run);
-  const SteadyTime give_up_at = desk.clock.steady_now() + kToldWithin;
+  std::optional<LimitsNow> after = limits_now(*run, desk);
+  const SteadyTime give_up_at =
+      desk.clock.steady_now() + (is_elsewhere(*run) ? kToldFromAfarWithin : kToldWithin);
   while ((!after || (*after == *before && new_warning(*before, *after).empty())) &&
          desk.clock.steady_now() < give_up_at) {
     desk.clock.sleep_for(100ms);
-    after = limits_now(*run);
+    after = limits_now(*run, desk);
   }
   if (!after || *after == *before) {
     const std::string why = after ? new_warning(*before, *after) : "";

@@ -53,7 +53,8 @@ class CloudRunTest : public LaunchTest {
   }
   std::string words(const std::string& more) const {
     std::string text =
-        "run.yaml --provider " + kind_.name + " --base-model local/tiny --yes " + more;
+        "run.yaml --provider " + kind_.name + " --base-model local/tiny --gpu A100 --yes " + more;
+    if (kind_.name == "aws") text += " --region r1 --set instance.spot=false";
     // Two vendors have a user and a port of their own that a stand-in cannot have.
     if (kind_.name == "lambda" || kind_.name == "aws") {
       text += " --set ssh.user=" + StandIns::user() +

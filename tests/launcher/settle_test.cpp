@@ -170,7 +170,12 @@ TEST_F(SettleTest, GathersOrphansAndRunsThatMayBill) {
                               .ended_at = {},
                               .price = {},
                               .address = ""}};
-  const auto report = gather_status(state, provider, {}, clock);
+  const auto report =
+      gather_status(state,
+                    {[&](const std::string&) { return Result<Provider*>(&provider); },
+                     {"fake"},
+                     [](const KnownRun&) { return Status(Unit{}); }},
+                    {}, clock);
   ASSERT_TRUE(report);
   ASSERT_EQ(report->orphans.size(), 1U);
   EXPECT_EQ(report->orphans[0].id, "i-9");

@@ -108,7 +108,7 @@ TEST(StatusTextTest, ShowsWhatNeedsAttentionAndNamesOrphans) {
   view.stale = {"agent: no sign of life for 2m05s"};
   view.attention = "its machine has died and still bills: end it with `launch down dogs-run1`";
   StatusReport all = report({view});
-  all.orphans.push_back(*training().instance);
+  all.orphans.push_back({*training().instance, "local"});
   const std::string text = status_text(all, Terminal{});
   EXPECT_NE(text.find("  ATTENTION: its machine has died"), std::string::npos) << text;
   EXPECT_NE(text.find("  stale:   agent: no sign of life for 2m05s\n"), std::string::npos);
