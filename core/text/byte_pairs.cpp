@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "core/text/unicode.h"
+
 namespace mayfly {
 
 namespace {
@@ -90,9 +92,14 @@ Result<BytePairs> BytePairs::build(const TokenizerSpec& spec) {
     pairs.pairs_[slot] = {key, {rank++, merged}};
   }
 
-  for (int byte = 0; byte < 256; ++byte) {
+  pairs.over_characters_ = spec.over_characters;
+  for (int byte = 0; byte < 256 && !spec.over_characters; ++byte) {
     const char c = static_cast<char>(byte);
     pairs.of_byte_[byte] = pairs.id_of({&c, 1});
+  }
+  for (const TokenizerSpec::Entry& entry : spec.vocabulary) {
+    if (!spec.over_characters || entry.of_bytes) continue;
+    pairs.of_byte_[static_cast<unsigned char>(entry.token.front())] = entry.id;
   }
   if (!spec.unknown_token.empty()) {
     pairs.unknown_ = pairs.id_of(spec.unknown_token);
@@ -114,6 +121,12 @@ std::string_view BytePairs::bytes_of(TokenId id) const {
   if (id < 0 || id >= size()) return {};
   const std::size_t begin = begins_[static_cast<std::size_t>(id)];
   return std::string_view(bytes_).substr(begin, begins_[static_cast<std::size_t>(id) + 1] - begin);
+}
+
+bool BytePairs::is_fallback(TokenId id) const {
+  const std::string_view bytes = bytes_of(id);
+  return over_characters_ && bytes.size() == 1 &&
+         of_byte_[static_cast<unsigned char>(bytes.front())] == id;
 }
 
 BytePairs::Merge BytePairs::merge_of(TokenId left, TokenId right) const {
@@ -155,6 +168,19 @@ void PieceEncoder::merge(std::string_view piece) {
       return;
     }
   }
+  if (pairs_.over_characters()) {
+    start_with_characters(piece);
+  } else {
+    start_with_bytes(piece);
+  }
+  if (ids_.size() <= kShortPiece) {
+    merge_short();
+  } else {
+    merge_long();
+  }
+}
+
+void PieceEncoder::start_with_bytes(std::string_view piece) {
   for (const char c : piece) {
     const TokenId id = pairs_.id_of_byte(static_cast<unsigned char>(c));
     if (id >= 0) {
@@ -164,10 +190,17 @@ void PieceEncoder::merge(std::string_view piece) {
       if (!fused) ids_.push_back(pairs_.unknown());
     }
   }
-  if (ids_.size() <= kShortPiece) {
-    merge_short();
-  } else {
-    merge_long();
+}
+
+void PieceEncoder::start_with_characters(std::string_view piece) {
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::string_view character = piece.substr(at, code_point_at(piece, at).size);
+    at += character.size();
+    if (const TokenId id = pairs_.id_of(character); id >= 0) {
+      ids_.push_back(id);
+      continue;
+    }
+    for (const char c : character) ids_.push_back(pairs_.id_of_byte(static_cast<unsigned char>(c)));
   }
 }
 

@@ -1,5 +1,6 @@
-// Byte-pair encoding: a piece of text, byte by byte, with the pairs that come first in the list of
-// merges joined first (Sennrich et al. 2016, arXiv:1508.07909; over bytes as in GPT-2).
+// Byte-pair encoding: a piece of text, byte by byte or character by character, with the pairs that
+// come first in the list of merges joined first (Sennrich et al. 2016, arXiv:1508.07909; over bytes
+// as in GPT-2, over characters as in SentencePiece).
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,12 @@ class BytePairs {
   TokenId id_of_byte(unsigned char byte) const {
     return of_byte_[byte];
   }
+  // Pieces begin as characters, and as bytes only where there is no token of the character.
+  bool over_characters() const {
+    return over_characters_;
+  }
+  // Whether the token stands for a byte that is no character by itself.
+  bool is_fallback(TokenId id) const;
   Merge merge_of(TokenId left, TokenId right) const;
   TokenId unknown() const {
     return unknown_;
@@ -63,6 +70,7 @@ class BytePairs {
   TokenId unknown_ = -1;
   bool fuse_unknown_ = false;
   bool ignore_merges_ = false;
+  bool over_characters_ = false;
 };
 
 // Joins the bytes of pieces to tokens. Remembers short pieces: text repeats its words, and most
@@ -95,6 +103,8 @@ class PieceEncoder {
   };
 
   void merge(std::string_view piece);
+  void start_with_bytes(std::string_view piece);
+  void start_with_characters(std::string_view piece);
   void merge_short();
   void merge_long();
   void consider(std::int32_t left);

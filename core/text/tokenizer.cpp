@@ -10,15 +10,32 @@ namespace mayfly {
 
 namespace {
 
-std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool normalized,
-                               bool nfc_on) {
+// As a normalizer leaves it.
+std::string normalized_content(const std::string& content, const TokenizerSpec& spec) {
+  if (spec.nfc) return nfc(content);
+  if (!spec.over_characters || spec.spaces.late) return content;
+  return with_space_marks(content, spec.spaces, true).text;
+}
+
+std::vector<AddedToken> select(const TokenizerSpec& spec, bool normalized) {
   std::vector<AddedToken> selected;
-  for (const AddedToken& token : tokens) {
+  for (const AddedToken& token : spec.added_tokens) {
     if (token.normalized != normalized) continue;
     selected.push_back(token);
-    if (normalized && nfc_on) selected.back().content = nfc(token.content);
+    if (normalized) selected.back().content = normalized_content(token.content, spec);
   }
   return selected;
+}
+
+// Of bytes that tokens stand for one by one: the text, or a U+FFFD for each when they are none
+// (tokenizers: decoders/byte_fallback.rs).
+void add_fallback_bytes(std::string& text, std::string& bytes) {
+  if (is_valid_utf8(bytes)) {
+    text += bytes;
+  } else {
+    for (std::size_t i = 0; i < bytes.size(); ++i) text += "\xef\xbf\xbd";
+  }
+  bytes.clear();
 }
 
 }  // namespace
@@ -59,14 +76,19 @@ Result<Tokenizer> Tokenizer::parse(std::string_view json, std::string_view what)
 Tokenizer::Tokenizer(const TokenizerSpec& spec, BytePairs pairs, PreTokenizer pre_tokenizer)
     : pairs_(std::move(pairs)),
       pre_tokenizer_(std::move(pre_tokenizer)),
-      added_(select(spec.added_tokens, false, spec.nfc)),
-      added_normalized_(select(spec.added_tokens, true, spec.nfc)),
+      added_(select(spec, false)),
+      added_normalized_(select(spec, true)),
       nfc_(spec.nfc),
+      spaces_(spec.spaces),
       surround_(spec.surround),
       size_(pairs_.size()) {
   for (const AddedToken& token : spec.added_tokens) {
     // The reference runs added tokens through its decoder like all others.
-    contents_[token.id] = bytes_of_byte_level(token.content).value_or(token.content);
+    contents_[token.id] =
+        spec.over_characters
+            ? without_space_marks(token.normalized ? normalized_content(token.content, spec)
+                                                   : token.content)
+            : bytes_of_byte_level(token.content).value_or(token.content);
     added_ids_[token.content] = token.id;
     size_ = std::max(size_, token.id + 1);
     if (!token.special) continue;
@@ -80,6 +102,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
+  if (pairs_.over_characters()) return decode_characters(ids, skip_special);
   std::string bytes;
   for (const TokenId id : ids) {
     if (skip_special && is_special(id)) continue;
@@ -87,6 +110,23 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
     bytes += added != contents_.end() ? std::string_view(added->second) : pairs_.bytes_of(id);
   }
   return to_valid_utf8(bytes);
+}
+
+std::string Tokenizer::decode_characters(std::span<const TokenId> ids, bool skip_special) const {
+  std::string text, bytes;
+  for (const TokenId id : ids) {
+    if (skip_special && is_special(id)) continue;
+    const auto added = contents_.find(id);
+    if (added == contents_.end() && pairs_.is_fallback(id)) {
+      bytes += pairs_.bytes_of(id);
+      continue;
+    }
+    add_fallback_bytes(text, bytes);
+    text += added != contents_.end() ? added->second : without_space_marks(pairs_.bytes_of(id));
+  }
+  add_fallback_bytes(text, bytes);
+  if (spaces_.strip_decoded && text.starts_with(' ')) text.erase(0, 1);
+  return text;
 }
 
 std::optional<TokenId> Tokenizer::id_of(std::string_view token) const {
@@ -128,17 +168,10 @@ void Encoder::encode_valid(std::string_view given) {
 // Text without added tokens of the first kind: it is normalized, and searched for the second.
 void Encoder::encode_between(std::string_view given, std::size_t shift) {
   if (given.empty()) return;
-  Composed composed;
-  std::string_view text = given;
-  if (tokenizer_.nfc_ && !is_surely_nfc(given)) {
-    if (wants_ends_) {
-      composed = nfc_with_places(given);
-    } else {
-      composed.text = nfc(given);
-    }
-    text = composed.text;
-  }
-  places_ = std::move(composed.places);
+  segment_begin_ = shift;
+  const auto composed = normalized(given, shift == 0);
+  const std::string_view text = composed ? std::string_view(composed->text) : given;
+  places_ = composed ? composed->places : std::vector<Composed::Place>();
   next_place_ = 0;
   std::size_t at = 0;
   const auto plain = [&](std::size_t begin, std::size_t end) {
@@ -156,7 +189,34 @@ void Encoder::encode_between(std::string_view given, std::size_t shift) {
   }
 }
 
+std::optional<Composed> Encoder::normalized(std::string_view text, bool first) const {
+  if (tokenizer_.pairs_.over_characters()) {
+    if (tokenizer_.spaces_.late) return std::nullopt;
+    return with_space_marks(text, tokenizer_.spaces_, first);
+  }
+  if (!tokenizer_.nfc_ || is_surely_nfc(text)) return std::nullopt;
+  if (wants_ends_) return nfc_with_places(text);
+  return Composed{nfc(text), {}};
+}
+
+// Text without any added token.
 void Encoder::encode_plain(std::string_view text, std::size_t shift) {
+  if (text.empty()) return;
+  if (!tokenizer_.pairs_.over_characters() || !tokenizer_.spaces_.late) {
+    return encode_pieces(text, shift);
+  }
+  Composed marked = with_space_marks(text, tokenizer_.spaces_, segment_begin_ + shift == 0);
+  for (Composed::Place& place : marked.places) {
+    place.composed += shift;
+    place.original += shift;
+  }
+  places_ = std::move(marked.places);
+  next_place_ = 0;
+  encode_pieces(marked.text, shift);
+  places_.clear();
+}
+
+void Encoder::encode_pieces(std::string_view text, std::size_t shift) {
   for (const Piece piece : splitter_.split(text)) {
     const auto ids = pieces_.encode(text.substr(piece.begin, piece.end - piece.begin));
     if (!wants_ends_) {

@@ -19,6 +19,7 @@
 #include "core/text/added_tokens.h"
 #include "core/text/byte_pairs.h"
 #include "core/text/pre_tokenizer.h"
+#include "core/text/space_marks.h"
 #include "core/text/tokenizer_spec.h"
 #include "core/text/unicode.h"
 
@@ -60,12 +61,14 @@ class Tokenizer {
  private:
   friend class Encoder;
   Tokenizer(const TokenizerSpec& spec, BytePairs pairs, PreTokenizer pre_tokenizer);
+  std::string decode_characters(std::span<const TokenId> ids, bool skip_special) const;
 
   BytePairs pairs_;
   PreTokenizer pre_tokenizer_;
   AddedTokens added_;             // searched in the text as it is
   AddedTokens added_normalized_;  // searched in the normalized text
   bool nfc_;
+  SpaceMarks spaces_;
   std::map<TokenId, std::string> contents_;  // of added tokens, as decoding writes them
   std::map<std::string, TokenId, std::less<>> added_ids_;
   std::set<TokenId> special_;
@@ -96,6 +99,9 @@ class Encoder {
   void encode_valid(std::string_view text);
   void encode_between(std::string_view text, std::size_t shift);
   void encode_plain(std::string_view text, std::size_t shift);
+  void encode_pieces(std::string_view text, std::size_t shift);
+  // nullopt: the text as it is.
+  std::optional<Composed> normalized(std::string_view text, bool first) const;
   void push(TokenId id, std::size_t end);
   std::size_t original_end(std::size_t end);
 
@@ -106,6 +112,7 @@ class Encoder {
   Encoding out_;
   std::vector<Composed::Place> places_;  // of the stretch at hand when it was changed by NFC
   std::size_t next_place_ = 0;
+  std::size_t segment_begin_ = 0;  // where the stretch between added tokens begins in the text
 };
 
 }  // namespace mayfly

@@ -1,6 +1,8 @@
 #include "core/text/tokenizer_spec.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -8,6 +10,7 @@
 
 #include <simdjson.h>
 
+#include "core/text/space_marks.h"
 #include "core/text/unicode.h"
 
 namespace mayfly {
@@ -95,11 +98,23 @@ std::string_view foreign_construct(std::string_view pattern) {
   return {};
 }
 
+// "<0x0A>", as bytes without a character of their own are written. nullopt for anything else.
+std::optional<char> byte_of_fallback(std::string_view token) {
+  int value = 0;
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, value, 16);
+  if (error != std::errc() || end != token.data() + 5) return std::nullopt;
+  return static_cast<char>(value);
+}
+
 class SpecReader {
  public:
   explicit SpecReader(std::string_view what) : what_(what) {}
 
   Result<TokenizerSpec> read(const element& root) {
+    if (const auto model = field_of(root, "model")) {
+      spec_.over_characters = flag_of(*model, "byte_fallback", false);
+    }
     for (const auto step : {&SpecReader::read_added_tokens, &SpecReader::read_normalizer,
                             &SpecReader::read_pre_tokenizer, &SpecReader::read_decoder,
                             &SpecReader::read_model, &SpecReader::read_post_processor}) {
@@ -113,6 +128,7 @@ class SpecReader {
   Status read_normalizer(const element& root);
   Status read_pre_tokenizer(const element& root);
   Status read_split_step(const element& step, const std::string& field, bool last);
+  Status read_metaspace_split();
   Status read_split(const element& step, const std::string& field);
   Status read_byte_level(const element& step, const std::string& field, bool last);
   Status read_decoder(const element& root);
@@ -121,6 +137,7 @@ class SpecReader {
   Status read_template(const element& step);
   Status read_model(const element& root);
   Status read_vocabulary(const element& model);
+  Status check_characters();
   Status read_merges(const element& model);
   Status read_merge(std::string_view left, std::string_view right, std::size_t index);
 
@@ -163,6 +180,12 @@ Status SpecReader::read_added_tokens(const element& root) {
 }
 
 Status SpecReader::read_normalizer(const element& root) {
+  if (spec_.over_characters) {
+    auto spaces = read_space_marks(root, what_);
+    if (!spaces) return std::move(spaces.error());
+    spec_.spaces = *spaces;
+    return Unit{};
+  }
   const auto normalizer = field_of(root, "normalizer");
   if (!normalizer) return Unit{};
   const std::string type = text_of(*normalizer, "type");
@@ -184,6 +207,7 @@ Status SpecReader::read_normalizer(const element& root) {
 
 Status SpecReader::read_pre_tokenizer(const element& root) {
   const auto pre_tokenizer = field_of(root, "pre_tokenizer");
+  if (!pre_tokenizer && spec_.over_characters) return Unit{};
   if (!pre_tokenizer) return unsupported(what_, "pre_tokenizer", "null");
   simdjson::dom::array steps;
   if (text_of(*pre_tokenizer, "type") != "Sequence") {
@@ -198,14 +222,18 @@ Status SpecReader::read_pre_tokenizer(const element& root) {
     const bool last = ++index == steps.size();
     if (Status done = read_split_step(step, field, last); !done) return done;
   }
-  if (!byte_level_) return unsupported(what_, "pre_tokenizer", "without ByteLevel");
+  if (!byte_level_ && !spec_.over_characters) {
+    return unsupported(what_, "pre_tokenizer", "without ByteLevel");
+  }
   return Unit{};
 }
 
 Status SpecReader::read_split_step(const element& step, const std::string& field, bool last) {
   const std::string type = text_of(step, "type");
-  if (type == "ByteLevel") return read_byte_level(step, field, last);
-  if (last) return unsupported(what_, field + ".type", type + " (the last step is not ByteLevel)");
+  if (spec_.over_characters && type == "Metaspace") return read_metaspace_split();
+  if (type == "ByteLevel" && !spec_.over_characters) return read_byte_level(step, field, last);
+  if (last && !spec_.over_characters)
+    return unsupported(what_, field + ".type", type + " (the last step is not ByteLevel)");
   if (type == "Split") return read_split(step, field);
   if (type == "Digits") {
     spec_.steps.push_back(SplitStep{.kind = SplitStep::Kind::digits,
@@ -216,6 +244,15 @@ Status SpecReader::read_split_step(const element& step, const std::string& field
     return Unit{};
   }
   return unsupported(what_, field + ".type", type);
+}
+
+// Its marks are read by read_space_marks; here it is a cut before each mark.
+Status SpecReader::read_metaspace_split() {
+  if (!spec_.spaces.split) return Unit{};
+  spec_.steps.push_back(SplitStep{.kind = SplitStep::Kind::regex,
+                                  .pattern = std::string(kSpaceMark),
+                                  .behavior = SplitStep::Behavior::merged_with_next});
+  return Unit{};
 }
 
 Status SpecReader::read_split(const element& step, const std::string& field) {
@@ -262,6 +299,7 @@ Status SpecReader::read_byte_level(const element& step, const std::string& field
 }
 
 Status SpecReader::read_decoder(const element& root) {
+  if (spec_.over_characters) return Unit{};  // read with the marks that it undoes
   const auto decoder = field_of(root, "decoder");
   const std::string type = decoder ? text_of(*decoder, "type") : "null";
   if (type != "ByteLevel") return unsupported(what_, "decoder.type", type);
@@ -330,9 +368,6 @@ Status SpecReader::read_model(const element& root) {
     const std::string value = text_of(*model, field);
     if (!value.empty()) return unsupported(what_, "model." + std::string(field), value);
   }
-  if (flag_of(*model, "byte_fallback", false)) {
-    return unsupported(what_, "model.byte_fallback", "true");
-  }
   double dropout = 0;
   if (const auto field = field_of(*model, "dropout");
       field && field->get(dropout) == simdjson::SUCCESS && dropout > 0) {
@@ -342,7 +377,8 @@ Status SpecReader::read_model(const element& root) {
   spec_.unknown_token = text_of(*model, "unk_token");
   spec_.fuse_unknown = flag_of(*model, "fuse_unk", false);
   if (Status done = read_vocabulary(*model); !done) return done;
-  return read_merges(*model);
+  if (Status done = read_merges(*model); !done) return done;
+  return spec_.over_characters ? check_characters() : Unit{};
 }
 
 Status SpecReader::read_vocabulary(const element& model) {
@@ -360,11 +396,41 @@ Status SpecReader::read_vocabulary(const element& model) {
     if (!ids_.emplace(token, static_cast<TokenId>(id)).second) {
       return corrupt("model.vocab: \"" + std::string(token) + "\" stands twice");
     }
+    if (spec_.over_characters) {
+      const auto byte = byte_of_fallback(token);
+      spec_.vocabulary.push_back(
+          {byte ? std::string(1, *byte) : std::string(token), static_cast<TokenId>(id), !byte});
+      continue;
+    }
     auto bytes = bytes_of_byte_level(token);
     const bool of_bytes = bytes.has_value();
     spec_.vocabulary.push_back(
         {of_bytes ? std::move(*bytes) : std::string(token), static_cast<TokenId>(id), of_bytes});
   }
+  return Unit{};
+}
+
+// Without all 256 bytes some text would become "unknown", of unknown length. And where no merge
+// reaches over the beginning of a mark, the text may be cut there: pieces that repeat are known.
+Status SpecReader::check_characters() {
+  std::array<bool, 256> there{};
+  std::unordered_map<TokenId, std::string_view> token_of;
+  for (const TokenizerSpec::Entry& entry : spec_.vocabulary) {
+    token_of[entry.id] = entry.token;
+    if (!entry.of_bytes) there[static_cast<unsigned char>(entry.token.front())] = true;
+  }
+  if (std::find(there.begin(), there.end(), false) != there.end()) {
+    return unsupported(what_, "model.byte_fallback", "true, without all 256 bytes,");
+  }
+  const bool reaches_over =
+      std::any_of(spec_.merges.begin(), spec_.merges.end(), [&](const TokenizerSpec::Merge& merge) {
+        return token_of[merge.right].starts_with(kSpaceMark) &&
+               !token_of[merge.left].ends_with(kSpaceMark);
+      });
+  if (spec_.ignore_merges || reaches_over) return Unit{};
+  const std::string mark(kSpaceMark);
+  spec_.steps.push_back(
+      SplitStep{.kind = SplitStep::Kind::regex, .pattern = mark + "+[^" + mark + "]*"});
   return Unit{};
 }
 

@@ -1,10 +1,12 @@
 // What a tokenizer.json says, as plain data, with everything refused that we cannot do exactly as
 // the reference implementation (HuggingFace tokenizers 0.23) does it.
 //
-// Understood: model BPE over bytes ("byte-level": GPT-2, Llama 3, Qwen, SmolLM); normalizers none
-// and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel; decoder ByteLevel. Everything else is
-// `unsupported`, naming the field and the value. Not used, as transformers does not use them for a
-// chat either: truncation and padding.
+// Understood: model BPE, in two kinds. Over bytes ("byte-level": GPT-2, Llama 3, Qwen, SmolLM):
+// normalizers none and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel; decoder ByteLevel.
+// Over characters with bytes to fall back on (SentencePiece's: Llama 2, Mistral, Gemma, Phi-3):
+// normalizers Prepend and Replace, pre-tokenizers none, Metaspace, Split and Digits; a decoder that
+// undoes them. Everything else is `unsupported`, naming the field and the value. Not used, as
+// transformers does not use them for a chat either: truncation and padding.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +48,22 @@ struct TextSurround {
   std::vector<TokenId> after;
 };
 
+// How a tokenizer over characters writes spaces: as the character U+2581, and maybe one before the
+// text.
+struct SpaceMarks {
+  enum class Prepend { never, first, always };
+  bool replace = false;  // every space by the mark
+  Prepend prepend =
+      Prepend::never;          // before the text's first stretch, or each between added tokens
+  bool late = false;           // done by the pre-tokenizer, after added tokens were searched for
+  bool split = false;          // each mark begins a piece
+  bool strip_decoded = false;  // decoding takes the first space away
+};
+inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
+
 struct TokenizerSpec {
   struct Entry {
-    std::string token;  // real bytes, the byte-level alphabet undone
+    std::string token;  // real bytes, the byte-level alphabet undone; over characters as written
     TokenId id;
     bool of_bytes;  // false: written outside of the alphabet, so no text can become it
   };
@@ -57,6 +72,8 @@ struct TokenizerSpec {
   };
   std::vector<AddedToken> added_tokens;
   bool nfc = false;
+  bool over_characters = false;  // else over bytes
+  SpaceMarks spaces;             // over characters only
   std::vector<SplitStep> steps;
   std::vector<Entry> vocabulary;
   std::vector<Merge> merges;   // the first is merged first
