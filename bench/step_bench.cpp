@@ -46,7 +46,7 @@ std::vector<PackedBatch> batches_of(const Dataset& data, at::Device device) {
 
 void train_steps(benchmark::State& state, bool bf16, TrainOn train_on) {
   const ComputeDevice device = must(choose_device(Device::cpu, bf16));
-  const LoadedModel model = must(load_model(smollm2_folder(), kToday, device));
+  const LoadedModel model = must(load_model(smollm2_folder(), kToday, device, {}));
   LoraAdapter adapter = must(make_adapter(model.transformer, {.r = 16, .alpha = 32.0}, 42));
   AdamW optimizer({}, adapter.values());
   const std::vector<PackedBatch> batches =

@@ -11,7 +11,6 @@ namespace mayfly::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr float kLeastAbsmax = 1e-38f;  // bitsandbytes': a block of zeros is divided by it
 
 // ---- quantise
 
@@ -58,7 +57,7 @@ __global__ void __launch_bounds__(kThreads)
     if (at + 1 < count) low = widen(load(weight + at + 1).at[0]);
   }
   const float greatest = warp_max(fmaxf(fabsf(high), fabsf(low)));
-  const float inverse = 1.0f / fmaxf(greatest, kLeastAbsmax);
+  const float inverse = 1.0f / fmaxf(greatest, kNf4LeastAbsmax);
   if (at < count) {
     const std::uint8_t first = nearest_code(__fmul_rn(high, inverse));
     // An odd count ends with half a byte: the code of zero.
@@ -227,32 +226,6 @@ Error nf4_dequantize(T* weight, const std::uint8_t* packed, const Nf4Scales& sca
   return launch(kernel, blocks, kThreads, stream, weight, packed, scales, count, shift);
 }
 
-std::array<float, 256> nf4_scale_code() {
-  // Seven decades; in decade i the middles of 2^i equal parts of [0.1, 1], times 10^(i - 6), of
-  // both signs; and 0 and 1. torch.linspace, with which bitsandbytes makes it, differs in the last
-  // bit from one processor to another.
-  std::vector<float> code = {0.0f, 1.0f};
-  for (int i = 0; i < 7; ++i) {
-    const int parts = 1 << i;
-    const float step = (1.0f - 0.1f) / static_cast<float>(parts);
-    const auto boundary = [&](int k) {
-      return k < (parts + 1) / 2 ? 0.1f + step * static_cast<float>(k)
-                                 : 1.0f - step * static_cast<float>(parts - k);
-    };
-    const double decade = std::pow(10.0, i - 6);
-    for (int k = 0; k < parts; ++k) {
-      const float middle = (boundary(k) + boundary(k + 1)) / 2.0f;
-      const float value = static_cast<float>(decade) * middle;
-      code.push_back(value);
-      code.push_back(-value);
-    }
-  }
-  std::sort(code.begin(), code.end());
-  std::array<float, 256> all{};
-  std::copy_n(code.begin(), all.size(), all.begin());
-  return all;
-}
-
 template <class T>
 void nf4_quantize_reference(std::uint8_t* packed, float* absmax, const T* weight,
                             std::int64_t count) {
@@ -263,7 +236,7 @@ void nf4_quantize_reference(std::uint8_t* packed, float* absmax, const T* weight
       greatest = std::max(greatest, std::fabs(to_float(weight[i])));
     }
     absmax[start / kNf4Block] = greatest;
-    const float inverse = 1.0f / std::max(greatest, kLeastAbsmax);
+    const float inverse = 1.0f / std::max(greatest, kNf4LeastAbsmax);
     const auto index = [&](std::int64_t i) {
       const float value = i < end ? to_float(weight[i]) * inverse : 0.0f;
       unsigned below = 0;

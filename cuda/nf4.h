@@ -12,48 +12,19 @@
 // Shapes   weight (count), flattened row-major, blocks of consecutive weights; packed
 //          ((count + 1) / 2), two weights a byte, the first in the high half.
 // Types    weight T: float, Bf16, Fp16; packed, q8 uint8; all else float.
-// Bytes    dequantise, a weight: 1/2 + 1/64 + 4/16384 + sizeof(T); quantise: sizeof(T) + 1/2 +
-// 1/16. Paths    dequantise: packs of 16 bytes where the addresses are aligned, else one weight at
-// a time. Errors   the launch's; kInvalidValue for a block that is no power of two from 32 to 4096.
+// Bytes    dequantise, a weight: 1/2 + 1/64 + 4/16384 + sizeof(T); quantise: sizeof(T) + 9/16.
+// Paths    dequantise: packs of 16 bytes where the addresses are aligned, else one weight at a
+//          time.
+// Errors   the launch's; kInvalidValue for a block that is no power of two from 32 to 4096.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
+#include "cuda/nf4_code.h"
 #include "cuda/number.h"
 #include "cuda/stream.h"
 
 namespace mayfly::cuda {
-
-inline constexpr int kNf4Block = 64;        // weights that share a scale, when we quantise
-inline constexpr int kNf4ScaleBlock = 256;  // scales that share a scale
-
-// A plain array: device code may not call std::array's functions.
-struct Nf4Code {
-  float at[16];
-};
-inline constexpr Nf4Code kNf4Code = {{
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
-}};
-
-// bitsandbytes' signed dynamic map of eight bits, sorted, to the last bit but one; a checkpoint
-// brings its own copy.
-std::array<float, 256> nf4_scale_code();
 
 // Where the blocks' scales are: in `absmax`, or, if that is null, quantised in the rest.
 struct Nf4Scales {

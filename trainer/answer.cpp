@@ -21,7 +21,8 @@ std::vector<std::int64_t> end_tokens(const LoadedModel& model) {
 
 Result<Answer> answer(const AnswerRequest& request) {
   SystemClock clock;
-  const Result<LoadedModel> model = load_model(request.model_dir, clock.now(), request.device);
+  const Result<LoadedModel> model =
+      load_model(request.model_dir, clock.now(), request.device, request.quant);
   if (!model) return model.error();
   const Result<std::optional<LoraAdapter>> adapter =
       load_adapter(model->transformer, request.adapter_dir);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/config/quant_config.h"
 #include "core/result.h"
 #include "trainer/device.h"
 #include "trainer/nn/generate.h"
@@ -17,6 +18,7 @@ struct AnswerRequest {
   std::string prompt;
   Sampling sampling;
   ComputeDevice device;
+  QuantConfig quant = {};
 };
 
 struct Answer {

@@ -149,6 +149,14 @@ class VerbParser {
         ->type_name("true|false")
         ->expected(0, 1)
         ->default_str("true");
+    add_quant();
+  }
+
+  void add_quant() {
+    each(
+        "--quant-bits", [this](const std::string&) { line_.model.quant.bits = QuantBits::four; },
+        "4: keep the linear layers' weights in four bits, as a QLoRA run does", "BITS")
+        ->check(CLI::IsMember({"4"}));
   }
 
   void add_evaluate() {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/config/load.h"
+#include "core/config/quant_config.h"
 #include "core/config/train_config.h"
 #include "core/result.h"
 #include "core/terminal.h"
@@ -24,6 +25,7 @@ struct ModelFlags {
   Device device = Device::automatic;
   std::optional<std::int64_t> threads;
   std::optional<bool> bf16;
+  QuantConfig quant = {};
 };
 
 struct EvaluateFlags {

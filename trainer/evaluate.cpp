@@ -45,7 +45,8 @@ std::optional<HeldOutLoss> held_out_loss(const Transformer& model, const LoraAda
 
 Result<HeldOutLoss> evaluate(const EvaluateRequest& request) {
   SystemClock clock;
-  const Result<LoadedModel> model = load_model(request.model_dir, clock.now(), request.device);
+  const Result<LoadedModel> model =
+      load_model(request.model_dir, clock.now(), request.device, request.quant);
   if (!model) return model.error();
   const Result<std::optional<LoraAdapter>> adapter =
       load_adapter(model->transformer, request.adapter_dir);

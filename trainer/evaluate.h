@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/data_config.h"
+#include "core/config/quant_config.h"
 #include "core/result.h"
 #include "core/text/chat.h"
 #include "trainer/device.h"
@@ -34,6 +35,7 @@ struct EvaluateRequest {
   std::string adapter_dir;  // "": the base model
   DataConfig data;
   ComputeDevice device;
+  QuantConfig quant = {};
 };
 Result<HeldOutLoss> evaluate(const EvaluateRequest& request);
 

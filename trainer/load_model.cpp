@@ -9,12 +9,13 @@
 namespace mayfly {
 
 Result<LoadedModel> load_model(const std::filesystem::path& folder, WallTime today,
-                               const ComputeDevice& device) {
+                               const ComputeDevice& device, const QuantConfig& quant) {
   Result<Architecture> architecture = read_architecture(folder);
   if (!architecture) return architecture.error();
   Result<TextModel> text = TextModel::load(folder, today);
   if (!text) return text.error();
-  Result<DecoderWeights> weights = load_weights(folder, *architecture, device.device, device.type);
+  Result<DecoderWeights> weights =
+      load_weights(folder, *architecture, {device.device, device.type, quant});
   if (!weights) return weights.error();
   return LoadedModel{Transformer(std::move(*architecture), std::move(*weights)), std::move(*text)};
 }

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/config/lora_config.h"
+#include "core/config/quant_config.h"
 #include "core/result.h"
 #include "core/text/dataset.h"
 #include "trainer/device.h"
@@ -23,7 +24,7 @@ struct LoadedModel {
 // `today` is what the chat template may ask for. Errors: not_found, corrupt, unsupported, each with
 // the file.
 Result<LoadedModel> load_model(const std::filesystem::path& folder, WallTime today,
-                               const ComputeDevice& device);
+                               const ComputeDevice& device, const QuantConfig& quant);
 
 // The adapter in `folder`; nullopt if `folder` is empty.
 Result<std::optional<LoraAdapter>> load_adapter(const Transformer& model,

@@ -35,8 +35,12 @@ fs::path model_dir(const SftJob& job) {
   return job.plan.model_dir.empty() ? job.directory.model() : fs::path(job.plan.model_dir);
 }
 
-std::string type_name(at::ScalarType type) {
-  return type == at::kBFloat16 ? "bfloat16" : "float32";
+// How is computed, for people and for the run's identity. A checkpoint that is quantised itself is
+// known by its own digest.
+std::string type_text(at::ScalarType type, const QuantConfig& quant) {
+  const std::string text = type == at::kBFloat16 ? "bfloat16" : "float32";
+  if (!quant.bits) return text;
+  return text + (quant.double_quant ? ", weights in NF4 (double)" : ", weights in NF4");
 }
 
 double seconds_between(SteadyTime from, SteadyTime to) {
@@ -65,7 +69,7 @@ Result<std::vector<DataFileFact>> data_files(const DataConfig& data) {
 Result<LoadedModel> load_base_model(const SftJob& job, const ComputeDevice& device) {
   if (Status told = job.report.tell(StageEvent{"load", 0, 1}); !told) return told.error();
   // The plan's day, not today's: a template that writes the date must write the same after a stop.
-  return load_model(model_dir(job), job.plan.created_at, device);
+  return load_model(model_dir(job), job.plan.created_at, device, job.plan.config.quant);
 }
 
 Result<LoraAdapter> load_new_adapter(const SftJob& job, const LoadedModel& model) {
@@ -103,7 +107,7 @@ Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts) {
                   data_order_seed(seed_of(job.plan)), config.data.shuffle);
 
   SftRun run(job, std::move(parts), std::move(batches));
-  const std::string type = type_name(run.parts_.device.type);
+  const std::string type = type_text(run.parts_.device.type, config.quant);
   run.state_.identity = run_identity(job.plan, run.parts_.data, run.parts_.adapter.shape(), type,
                                      run.state_.total_steps);
   run.state_.identity["model"] = *model;
@@ -196,7 +200,8 @@ Status SftRun::step() {
                  StepSettings{.learning_rate = rate,
                               .max_grad_norm = job_.plan.config.train.max_grad_norm,
                               .seed = dropout_seed(seed_of(job_.plan)),
-                              .step = state_.step});
+                              .step = state_.step,
+                              .checkpointing = job_.plan.config.train.gradient_checkpointing});
   if (!result.finite) {
     return Error{
         ErrorKind::diverged,

@@ -23,9 +23,11 @@ StepResult train_step(const Transformer& model, LoraAdapter& adapter, AdamW& opt
       derive_seed(settings.seed, static_cast<std::uint64_t>(settings.step));
   double loss_sum = 0;
   for (std::size_t i = 0; i < micro_batches.size(); ++i) {
-    loss_sum += model.accumulate_gradients(
-        micro_batches[i], adapter,
-        GradientSettings{.loss_scale = loss_scale, .dropout_seed = derive_seed(step_seed, i)});
+    loss_sum +=
+        model.accumulate_gradients(micro_batches[i], adapter,
+                                   GradientSettings{.loss_scale = loss_scale,
+                                                    .dropout_seed = derive_seed(step_seed, i),
+                                                    .checkpointing = settings.checkpointing});
   }
   result.loss = loss_sum * loss_scale;
   result.grad_norm = clip_to_norm(adapter.gradients(), settings.max_grad_norm);

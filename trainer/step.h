@@ -18,6 +18,7 @@ struct StepSettings {
   // resumed run draws the same ones.
   std::uint64_t seed = 0;
   std::int64_t step = 0;
+  Checkpointing checkpointing = Checkpointing::off;
 };
 
 struct StepResult {

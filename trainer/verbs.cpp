@@ -155,7 +155,7 @@ std::vector<Error> run_evaluate(const TrainCommandLine& line) {
   if (line.evaluate.cutoff_len > 0) data.cutoff_len = line.evaluate.cutoff_len;
   if (line.evaluate.train_on_all) data.train_on = TrainOn::all;
   const Result<HeldOutLoss> loss =
-      evaluate({line.model.model_dir, line.model.adapter_dir, data, *device});
+      evaluate({line.model.model_dir, line.model.adapter_dir, data, *device, line.model.quant});
   if (!loss) return {loss.error()};
   if (line.json) {
     print(ordered_json{{"loss", loss->loss}, {"tokens", loss->tokens}, {"examples", loss->examples}}
@@ -182,7 +182,8 @@ std::vector<Error> run_generate(const TrainCommandLine& line) {
                                                    .top_p = flags.top_p,
                                                    .seed = static_cast<std::uint64_t>(flags.seed),
                                                    .max_new_tokens = flags.max_new_tokens},
-                                      .device = *device});
+                                      .device = *device,
+                                      .quant = line.model.quant});
   if (!said) return {said.error()};
   if (line.json) {
     print(json_line({{"text", said->text},

@@ -1,5 +1,6 @@
 #include "core/config/field_list.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/config/value.h"
@@ -29,6 +30,9 @@ void describe_type(FieldInfo& info) {
     info.is_list = true;
   } else if constexpr (NamedEnum<T>) {
     for (const auto& [value, name] : EnumNames<T>::values) info.choices.emplace_back(name);
+    // A switch with more places than two: its flag alone says true.
+    info.is_switch =
+        std::find(info.choices.begin(), info.choices.end(), "true") != info.choices.end();
   } else {
     info.is_switch = std::is_same_v<T, bool>;
     info.is_secret = std::is_same_v<T, Secret>;

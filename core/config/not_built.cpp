@@ -60,12 +60,11 @@ constexpr std::array kKeys = {
     Row{"lora.use_dora", {}, "false"},
     Row{"lora.bias", {}, "none"},
     Row{"lora.init", "lora.init_from starts from a given adapter", "default|true"},
-    Row{"quant"},
+    Row{"quant.compute_dtype", "train.bf16 says how is computed", "auto"},
     Row{"mid", "only the phase sft is"},
     Row{"train.auto_batch", {}, "false"},
     Row{"train.optimizer", "it is AdamW", "adamw"},
     Row{"train.fp16", "bf16 and float32 are", "false"},
-    Row{"train.gradient_checkpointing", {}, "false"},
     Row{"train.attention", {}, "auto"},
     Row{"train.zero_stage", kOneGpu, "0"},
     Row{"train.offload_optimizer", {}, "false"},
@@ -135,6 +134,9 @@ constexpr std::array kValues = {
     ValueRow{"data.train_on", "completion"},
     ValueRow{"data.train_on", "last"},
     ValueRow{"train.lr_scheduler", "wsd"},
+    ValueRow{"quant.bits", "8"},
+    ValueRow{"quant.type", "fp4"},
+    ValueRow{"quant.type", "int8"},
     ValueRow{"limits.on_complete", "stop"},
     ValueRow{"limits.on_failure", "stop"},
 };
@@ -153,7 +155,6 @@ constexpr std::array kFlags = {
     FlagRow{"--max-workers", "data.max_workers"},
     FlagRow{"--pack-sequences", "data.pack_sequences"},
     FlagRow{"--fp16", "train.fp16"},
-    FlagRow{"--gradient-checkpointing", "train.gradient_checkpointing"},
     FlagRow{"--insecure", "net.tls_verify"},
 };
 

@@ -14,6 +14,7 @@
 #include "core/config/limits_config.h"
 #include "core/config/lora_config.h"
 #include "core/config/model_config.h"
+#include "core/config/quant_config.h"
 #include "core/config/run_section.h"
 #include "core/config/ssh_config.h"
 #include "core/config/storage_config.h"
@@ -103,6 +104,7 @@ struct RunConfig {
   ModelConfig model;
   DataConfig data;
   LoraConfig lora;
+  QuantConfig quant;
   TrainConfig train;
   HubConfig hub;
   StorageConfig storage;
@@ -127,6 +129,7 @@ struct RunConfig {
     field("model", &Self::model, FieldDoc{.doc = "The base model."});
     field("data", &Self::data, FieldDoc{.doc = "The training data."});
     field("lora", &Self::lora, FieldDoc{.doc = "The adapter."});
+    field("quant", &Self::quant, FieldDoc{.doc = "How the frozen weights are kept."});
     field("train", &Self::train, FieldDoc{.doc = "The training itself."});
     field("hub", &Self::hub, FieldDoc{.doc = "Where results are published."});
     field("storage", &Self::storage,

@@ -16,6 +16,16 @@ namespace {
 
 using Json = nlohmann::json;
 
+// As an editor reads them: 4 and true are no texts there.
+Json choices(const FieldInfo& field) {
+  Json all = Json::array();
+  for (const std::string& choice : field.choices) {
+    const Json plain = Json::parse(choice, nullptr, /*allow_exceptions=*/false);
+    all.push_back(plain.is_boolean() || plain.is_number() ? plain : Json(choice));
+  }
+  return all;
+}
+
 template <class T>
 Json type_schema(const FieldInfo& field) {
   if constexpr (detail::IsOptional<T>) {
@@ -24,7 +34,7 @@ Json type_schema(const FieldInfo& field) {
     const Json item = type_schema<typename detail::ListOf<T>::type>(field);
     return {{"anyOf", {{{"type", "array"}, {"items", item}}, {{"type", "string"}}, item}}};
   } else if constexpr (NamedEnum<T>) {
-    return {{"enum", field.choices}};
+    return {{"enum", choices(field)}};
   } else if constexpr (std::is_same_v<T, bool>) {
     return {{"type", "boolean"}};
   } else if constexpr (std::is_same_v<T, std::int64_t>) {

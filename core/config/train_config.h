@@ -26,6 +26,16 @@ struct EnumNames<LrScheduler> {
       std::pair{LrScheduler::constant_with_warmup, std::string_view("constant_with_warmup")}};
 };
 
+// What of the forward pass is made again in the backward pass instead of being kept.
+enum class Checkpointing { off, feed_forward, blocks };
+template <>
+struct EnumNames<Checkpointing> {
+  static constexpr std::array values = {
+      std::pair{Checkpointing::off, std::string_view("false")},
+      std::pair{Checkpointing::feed_forward, std::string_view("selective")},
+      std::pair{Checkpointing::blocks, std::string_view("true")}};
+};
+
 // How the adapter is trained.
 struct TrainConfig {
   Device device = Device::automatic;
@@ -46,6 +56,7 @@ struct TrainConfig {
   double weight_decay = 0.0;
   double max_grad_norm = 1.0;
   std::optional<bool> bf16;
+  Checkpointing gradient_checkpointing = Checkpointing::off;
   std::int64_t logging_steps = 10;
   std::optional<std::int64_t> eval_steps;
   std::optional<std::int64_t> save_steps;
@@ -128,6 +139,11 @@ struct TrainConfig {
           FieldDoc{.doc = "Compute in bfloat16; default: where the processor has it. The adapter "
                           "and the optimizer stay in float32.",
                    .flag = "--bf16"});
+    field("gradient_checkpointing", &Self::gradient_checkpointing,
+          FieldDoc{.doc = "Less memory for more time. true: of each block only its input is kept, "
+                          "and the block is computed again on the way back; selective: only its "
+                          "feed-forward part is. The result is the same.",
+                   .flag = "--gradient-checkpointing"});
     field("logging_steps", &Self::logging_steps,
           FieldDoc{.doc = "Print a line so often when there is no progress bar.",
                    .unit = "steps",

@@ -148,9 +148,6 @@ void read_rope(Fields& config, const Family& family, std::string_view what, Arch
 
 // What would change the arithmetic and is not built.
 void refuse_unknown_choices(Fields& config) {
-  if (config.find("quantization_config") != nullptr) {
-    config.refuse("the weights are quantised (quantization_config), which is not supported");
-  }
   if (const std::string act = config.text("hidden_act", "silu"); act != "silu") {
     config.refuse("the activation \"" + act + "\" is not supported, only silu");
   }
@@ -158,6 +155,29 @@ void refuse_unknown_choices(Fields& config) {
     if (config.flag(key, false)) {
       config.refuse(std::string(key) + ": linear layers with a bias are not supported");
     }
+  }
+}
+
+// Of the quantised checkpoints only those in bitsandbytes' NF4 are read.
+void read_quantization(Fields& config, std::string_view what, Architecture& result) {
+  const json* const value = config.find("quantization_config");
+  if (value == nullptr) return;
+  if (!value->is_object()) {
+    config.keep(Error{ErrorKind::corrupt,
+                      std::string(what) + ": \"quantization_config\" must be an object"});
+    return;
+  }
+  Fields quantization(*value, what);
+  const std::string method = quantization.text("quant_method", "bitsandbytes");
+  const std::string type = quantization.text("bnb_4bit_quant_type", "fp4");
+  result.has_nf4_weights = method == "bitsandbytes" && quantization.flag("load_in_4bit", false) &&
+                           type == "nf4" &&
+                           quantization.text("bnb_4bit_quant_storage", "uint8") == "uint8";
+  if (quantization.fault()) {
+    config.keep(*quantization.fault());
+  } else if (!result.has_nf4_weights) {
+    config.refuse("the weights are quantised by " + method +
+                  " in a form that is not supported; of quantised ones, bitsandbytes' nf4 is");
   }
 }
 
@@ -217,6 +237,7 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   result.tied_embeddings = config.flag("tie_word_embeddings", family->default_tied_embeddings);
   read_rope(config, *family, what, result);
   read_end_tokens(config, what, result);
+  read_quantization(config, what, result);
 
   if (result.heads % result.kv_heads != 0) {
     config.keep(Error{ErrorKind::corrupt, std::string(what) + ": num_attention_heads (" +

@@ -40,6 +40,7 @@ struct Architecture {
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   bool tied_embeddings = false;          // the output head is the input embedding
+  bool has_nf4_weights = false;          // the checkpoint has linear layers in bitsandbytes' NF4
   std::vector<std::int64_t> end_tokens;  // config.json's eos_token_id; may be empty
 
   std::int64_t query_width() const {

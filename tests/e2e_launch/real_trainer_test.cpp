@@ -32,5 +32,28 @@ TEST_F(LaunchTest, TrainsARealModelAndPublishesIt) {
 #endif
 }
 
+// QLoRA all the way: the key, the plan's JSON, the trainer on the machine, the published card.
+TEST_F(LaunchTest, TrainsBesideWeightsInFourBits) {
+#ifdef MAYFLY_REAL_PROGRAMS
+  programs = MAYFLY_REAL_PROGRAMS;
+  std::ofstream(root / "run.yaml")
+      << "model: {base: model}\n"
+         "data: {path: data.jsonl, test_size: 0.25}\n"
+         "quant: {bits: 4}\n"
+         "train: {max_steps: 3, per_device_batch_size: 4, threads: 1,\n"
+         "        gradient_checkpointing: selective}\n"
+         "run: {name: four}\n";
+  const Answer answer = run("launch", "--phase sft -c run.yaml --wait --price 36");
+  ASSERT_EQ(answer.code, 0) << answer.out << answer.err;
+  EXPECT_EQ(status_of("four")["step"], 3);
+  EXPECT_EQ(run("launch", "pull four --to pulled").code, 0);
+  std::ifstream card(root / "pulled/README.md");
+  const std::string text((std::istreambuf_iterator<char>(card)), {});
+  EXPECT_NE(text.find("weights in NF4"), std::string::npos) << text;
+#else
+  GTEST_SKIP() << "the trainer is not built here: configure with -DMAYFLY_TRAINER=cpu";
+#endif
+}
+
 }  // namespace
 }  // namespace mayfly

@@ -3,10 +3,12 @@
 //
 // SPEC   {"model", "adapter": folders, "bf16", "threads", "learning_rate", "warmup",
 // "weight_decay",
-//         "max_grad_norm", "steps": [[[{"tokens", "trained"}, ...] a micro-batch] a step]}
+//         "max_grad_norm", optionally "quant": {"double"}, "steps": [[[{"tokens", "trained"}, ...]
+//         a micro-batch] a step]}
 // OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds,
 // cpu_seconds),
-//        adapter_model.safetensors after the last step, and logits.safetensors: "before" and
+//        adapter_model.safetensors after the last step, gradients.safetensors of the first document
+//        before the first, and logits.safetensors: "before" and
 //        "after" of the first document.
 #include <chrono>
 #include <cstdio>
@@ -52,13 +54,24 @@ PackedBatch micro_batch(const json& documents) {
   return pack(views, at::kCPU);
 }
 
+Status write_tensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors) {
+  std::vector<StoredTensor> stored;
+  for (const NamedTensor& tensor : tensors)
+    stored.push_back(stored_view(tensor.name, tensor.value));
+  return write_safetensors(path, stored);
+}
+
 void run(const json& spec, const std::filesystem::path& out) {
   const std::filesystem::path model_dir = spec["model"].get<std::string>();
   const at::ScalarType type = spec["bf16"].get<bool>() ? at::kBFloat16 : at::kFloat;
   set_threads(spec["threads"].get<std::int64_t>());
+  QuantConfig quant;
+  if (spec.contains("quant")) {
+    quant = {.bits = QuantBits::four, .double_quant = spec["quant"]["double"].get<bool>()};
+  }
   const Architecture architecture = need(read_architecture(model_dir));
   const Transformer model(architecture,
-                          need(load_weights(model_dir, architecture, at::kCPU, type)));
+                          need(load_weights(model_dir, architecture, {at::kCPU, type, quant})));
   LoraAdapter adapter =
       need(LoraAdapter::read(architecture, spec["adapter"].get<std::string>(), at::kCPU, type));
   AdamW optimizer({.weight_decay = spec["weight_decay"].get<double>()}, adapter.values());
@@ -68,6 +81,8 @@ void run(const json& spec, const std::filesystem::path& out) {
 
   const PackedBatch first = micro_batch(json::array({spec["steps"][0][0][0]}));
   const at::Tensor before = model.logits(first, &adapter);
+  model.accumulate_gradients(first, adapter, {});
+  need(write_tensors(out / "gradients.safetensors", adapter.named(adapter.gradients())));
   json steps = json::array();
   for (std::int64_t step = 0; step < schedule.steps; ++step) {
     std::vector<PackedBatch> batches;
@@ -93,10 +108,7 @@ void run(const json& spec, const std::filesystem::path& out) {
   }
   need(write_file(out / "steps.json", json_text(steps)));
 
-  std::vector<StoredTensor> stored;
-  const std::vector<NamedTensor> named = adapter.named(adapter.values());
-  for (const NamedTensor& tensor : named) stored.push_back(stored_view(tensor.name, tensor.value));
-  need(write_safetensors(out / "adapter_model.safetensors", stored));
+  need(write_tensors(out / "adapter_model.safetensors", adapter.named(adapter.values())));
   const at::Tensor after = model.logits(first, &adapter);
   need(write_safetensors(out / "logits.safetensors",
                          {stored_view("before", before), stored_view("after", after)}));

@@ -16,13 +16,22 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def load(model_dir, dtype=torch.float32):
-    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=dtype, attn_implementation="eager")
+def load(model_dir, dtype=torch.float32, quant=None):
+    """`quant` {"double"}: the linear layers in bitsandbytes' NF4. A folder that is quantised is read as it is."""
+    options = {}
+    if quant is not None:
+        options = {"device_map": {"": "cpu"}, "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=quant["double"],
+            bnb_4bit_compute_dtype=dtype)}
+    model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=dtype, attn_implementation="eager", **options)
+    for module in model.modules():  # else bitsandbytes packs weights once more on some CPUs, and computes in bfloat16
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     model.config.use_cache = False
     return model
 
@@ -55,10 +64,21 @@ def logits(model, tokens):
         return model(input_ids=torch.tensor([tokens])).logits[0].float()
 
 
+def gradients(model, document):
+    """Of the summed loss of one document, by the names of an adapter's file."""
+    ids, mask, labels = padded([document])
+    out = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
+    torch.nn.functional.cross_entropy(
+        out.reshape(-1, out.shape[-1]).float(), labels[:, 1:].reshape(-1), reduction="sum").backward()
+    found = {n.replace(".default", ""): p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+    model.zero_grad()
+    return found
+
+
 def train(spec, threads=1):
     """Trains as the spec of tests/oracle_sft/sft_steps.cpp says; returns (steps, model, logits before)."""
     torch.set_num_threads(threads)
-    model = PeftModel.from_pretrained(load(spec["model"]), spec["adapter"], is_trainable=True)
+    model = PeftModel.from_pretrained(load(spec["model"], quant=spec.get("quant")), spec["adapter"], is_trainable=True)
     model.train()
     first = spec["steps"][0][0][0]["tokens"]
     before = logits(model, first)

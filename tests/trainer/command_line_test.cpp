@@ -56,7 +56,7 @@ TEST(TrainCommandLineTest, RefusesByNameWhatIsNotBuilt) {
     EXPECT_NE(error.message.find(verb), std::string::npos);
   }
   EXPECT_EQ(refused({"sft", "--dry-run"}).kind, ErrorKind::unsupported);
-  EXPECT_EQ(refused({"sft", "--gradient-checkpointing", "true"}).kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused({"sft", "--fp16", "true"}).kind, ErrorKind::unsupported);
 }
 
 TEST(TrainCommandLineTest, NamesTheNearest) {

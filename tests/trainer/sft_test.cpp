@@ -251,6 +251,31 @@ TEST_F(SftTest, StopsSavedWhenAskedAndGoesOnToTheSameEnd) {
   EXPECT_EQ(adapter_bytes(), undisturbed);
 }
 
+// Quantised anew at each start, the weights must be the same ones, and no others be gone on with.
+TEST_F(SftTest, FourBitWeightsAreTheSameAfterGoingOn) {
+  const std::vector<std::string> quantized = {"--quant-bits", "4", "--gradient-checkpointing"};
+  ASSERT_EQ(train(quantized), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  EXPECT_NE(read_file(run_.adapter() / "README.md")->find("weights in NF4"), std::string::npos);
+  fs::remove_all(run_.root);
+  {
+    TrainProcess process(folder_, arguments(quantized));
+    ASSERT_TRUE(process.wait_until([&] { return has_step(7); }));
+    process.signal(SIGKILL);
+    process.wait();
+  }
+  EXPECT_NE(train(), 0);
+  EXPECT_NE(err_.find("type of computing"), std::string::npos) << err_;
+  EXPECT_NE(train({"--quant-bits", "4", "--set", "quant.double=false"}), 0);
+  ASSERT_EQ(train(quantized), 0) << err_;
+  EXPECT_GT(events_of<StartedEvent>().back().resumed_from_step, 0);
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+  // What is made again is the same, so that may change.
+  fs::remove_all(run_.root);
+  ASSERT_EQ(train({"--quant-bits", "4"}), 0) << err_;
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
 TEST_F(SftTest, StopsBeforeTheFirstStepWithNothingToSave) {
   TrainProcess process(folder_, arguments());
   ASSERT_TRUE(process.wait_until([&] { return !events_of<StartedEvent>().empty(); }));

@@ -147,7 +147,7 @@ class ReferenceDecoder {
 
   at::Tensor linear(std::int64_t layer, Projection projection, const at::Tensor& x) const {
     const BlockWeights& block = model_.weights().blocks[static_cast<std::size_t>(layer)];
-    at::Tensor y = at::matmul(x, block[projection].to(at::kDouble).t());
+    at::Tensor y = at::matmul(x, block[projection].matrix().to(at::kDouble).t());
     const auto A = factors_.find(adapter_tensor_name(layer, projection, 'A'));
     if (A == factors_.end()) return y;
     const at::Tensor& B = factors_.at(adapter_tensor_name(layer, projection, 'B'));

@@ -81,7 +81,7 @@ class Step {
   }
 
   std::vector<at::Tensor> linear(std::int64_t layer, InputGroup group, const at::Tensor& x) const {
-    std::vector<at::Tensor> weights;
+    std::vector<FrozenWeight> weights;
     for (const Projection projection : projections_of(group)) {
       weights.push_back(model_.weights().blocks[static_cast<std::size_t>(layer)][projection]);
     }

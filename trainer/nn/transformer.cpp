@@ -54,11 +54,17 @@ class Pass {
 
   // Fills `state` and returns what goes into the next block.
   at::Tensor forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const;
+  // Lets go of what `checkpointing` says is made again.
+  void let_go(Checkpointing checkpointing, BlockState& state) const;
   // Turns `dx`, the gradient of what forward returned, into that of x, in place; adds to the
   // adapter's gradients. With `needs_dx` false dx is garbage afterwards.
   void backward(std::int64_t layer, const at::Tensor& dx, BlockState& state, bool needs_dx) const;
 
  private:
+  // The two halves of forward; the second up to its last product.
+  void attend(std::int64_t layer, BlockState& state) const;
+  void gate(std::int64_t layer, BlockState& state) const;
+
   const BlockWeights& block(std::int64_t layer) const {
     return model_.weights().blocks[static_cast<std::size_t>(layer)];
   }
@@ -68,8 +74,8 @@ class Pass {
   at::Tensor post_attention_norm(std::int64_t layer, const BlockState& state) const {
     return rms_norm(state.middle, block(layer).post_attention_norm, architecture_.norm_eps);
   }
-  std::vector<at::Tensor> weights(std::int64_t layer, InputGroup group) const {
-    std::vector<at::Tensor> result;
+  std::vector<FrozenWeight> weights(std::int64_t layer, InputGroup group) const {
+    std::vector<FrozenWeight> result;
     for (const Projection projection : projections_of(group)) {
       result.push_back(block(layer)[projection]);
     }
@@ -117,8 +123,7 @@ class Pass {
   AttentionBackend backend_;
 };
 
-at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
-  state.x = x;
+void Pass::attend(std::int64_t layer, BlockState& state) const {
   const auto qkv = linear(layer, InputGroup::attention_in, input_norm(layer, state), state);
   state.q = split_heads(qkv[0]);
   state.k = split_heads(qkv[1]);
@@ -127,18 +132,38 @@ at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& st
   rope_apply(state.k, rope_.cosine, rope_.sine, Turn::forward);
   state.attended = attention(state.q, state.k, state.v, batch_.starts, backend_);
   const at::Tensor out = join_heads(state.attended.out);
-  state.middle = linear(layer, InputGroup::attention_out, out, state)[0].add_(x);
+  state.middle = linear(layer, InputGroup::attention_out, out, state)[0].add_(state.x);
+}
 
+void Pass::gate(std::int64_t layer, BlockState& state) const {
   const auto gate_up = linear(layer, InputGroup::mlp_in, post_attention_norm(layer, state), state);
   state.gate = gate_up[0];
   state.up = gate_up[1];
+}
+
+at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
+  state.x = x;
+  attend(layer, state);
+  gate(layer, state);
   const at::Tensor hidden = swiglu(state.gate, state.up);
   return linear(layer, InputGroup::mlp_out, hidden, state)[0].add_(state.middle);
+}
+
+void Pass::let_go(Checkpointing checkpointing, BlockState& state) const {
+  if (checkpointing == Checkpointing::off) return;
+  for (at::Tensor* const made_again : {&state.gate, &state.up}) made_again->reset();
+  if (checkpointing == Checkpointing::feed_forward) return;
+  for (at::Tensor* const made_again : {&state.q, &state.k, &state.v, &state.middle}) {
+    made_again->reset();
+  }
+  state.attended = {};
 }
 
 void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
                     bool needs_dx) const {
   const double eps = architecture_.norm_eps;
+  if (!state.middle.defined()) attend(layer, state);
+  if (!state.gate.defined()) gate(layer, state);
   {
     const at::Tensor hidden = swiglu(state.gate, state.up);
     const at::Tensor dhidden = linear_backward(layer, InputGroup::mlp_out, {dx}, hidden, state);
@@ -198,7 +223,9 @@ double Transformer::accumulate_gradients(const PackedBatch& batch, LoraAdapter& 
   std::vector<BlockState> states(static_cast<std::size_t>(architecture_.layers));
   at::Tensor x = pass.embedded();
   for (std::int64_t layer = 0; layer < architecture_.layers; ++layer) {
-    x = pass.forward(layer, x, states[static_cast<std::size_t>(layer)]);
+    BlockState& state = states[static_cast<std::size_t>(layer)];
+    x = pass.forward(layer, x, state);
+    pass.let_go(settings.checkpointing, state);
   }
 
   const at::Tensor rows = at::index_select(x, 0, batch.loss_rows);

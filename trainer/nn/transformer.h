@@ -5,7 +5,13 @@
 //
 // The backward pass is written out by hand rather than recorded: with frozen weights it is a page,
 // it keeps per layer only what it needs (and makes again what is cheap), and frees it on the way
-// back. Norm, rope, SwiGLU, attention and loss are in trainer/ops.
+// back. Norm, rope, SwiGLU, attention and loss are in trainer/ops. Kept of a block, in elements:
+//
+//   checkpointing off           N (2 D + 2 HE + 2 KE + 2 F)
+//   selective (feed_forward)    N (2 D + 2 HE + 2 KE)        gate and up are made again
+//   true (blocks)               N D                          all but the last product is
+//
+// and the adapters' small P. What is made again is the same bit for bit.
 //
 // Rounding is that of transformers' LlamaModel in the same type. Not thread-safe; one device.
 // Same inputs, same number of threads: the same bits on the CPU.
@@ -16,6 +22,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/config/train_config.h"
 #include "core/model/architecture.h"
 #include "trainer/nn/lora.h"
 #include "trainer/nn/packed_batch.h"
@@ -28,6 +35,7 @@ namespace mayfly {
 struct GradientSettings {
   double loss_scale = 1.0;         // the gradient of loss_scale · (sum of losses) is added
   std::uint64_t dropout_seed = 0;  // used when the adapter has dropout
+  Checkpointing checkpointing = Checkpointing::off;
 };
 
 class Transformer {

@@ -1,14 +1,17 @@
 #include "trainer/nn/weights.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
+#include <ATen/ops/empty.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "trainer/nn/stored_nf4.h"
 #include "trainer/nn/stored_tensor.h"
 
 namespace mayfly {
@@ -33,11 +36,20 @@ void give_back_pages(std::span<const std::byte> bytes) {
   if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
+std::int64_t largest_projection(const Architecture& architecture) {
+  std::int64_t largest = 0;
+  for (const Projection projection : kProjections) {
+    largest = std::max(largest, projection_outputs(architecture, projection) *
+                                    projection_inputs(architecture, projection));
+  }
+  return largest;
+}
+
 // Takes tensors out of the files and keeps the first fault.
 class Taker {
  public:
-  Taker(const SafetensorsModel& files, at::Device device, at::ScalarType type)
-      : files_(files), device_(device), type_(type) {}
+  Taker(const SafetensorsModel& files, const WeightForm& form, const Architecture& architecture)
+      : files_(files), form_(form), largest_(largest_projection(architecture)) {}
 
   at::Tensor take(std::string_view name, at::IntArrayRef shape) {
     const StoredTensor* const stored = files_.find(name);
@@ -52,9 +64,25 @@ class Taker {
       return {};
     }
     at::Tensor taken =
-        mapped->to(device_, type_);  // the same tensor if there is nothing to convert
+        mapped->to(form_.device, form_.type);  // the same tensor if there is nothing to convert
     if (!taken.is_alias_of(*mapped)) give_back_pages(stored->bytes);
     return taken;
+  }
+
+  // A linear layer's weight, quantised where the checkpoint or the form says so.
+  FrozenWeight take_linear(const std::string& name, std::int64_t rows, std::int64_t columns) {
+    if (has_stored_nf4(files_, name)) {
+      Result<Nf4Weight> stored = read_stored_nf4(files_, name, rows, columns);
+      if (stored) return {stored->to(form_.device), scratch()};
+      if (!fault_) fault_ = stored.error();
+      return {};
+    }
+    at::Tensor dense = take(name, {rows, columns});
+    if (!form_.quant.bits || !dense.defined()) return dense;
+    Nf4Weight packed = nf4_quantize(dense, form_.quant.double_quant);
+    // Pages that were read to be quantised are not wanted again either.
+    give_back_pages(files_.find(name)->bytes);
+    return {std::move(packed), scratch()};
   }
 
   const std::optional<Error>& fault() const {
@@ -62,6 +90,14 @@ class Taker {
   }
 
  private:
+  // One for all quantised weights.
+  at::Tensor scratch() {
+    if (!scratch_.defined()) {
+      scratch_ = at::empty({largest_}, at::TensorOptions().device(form_.device).dtype(form_.type));
+    }
+    return scratch_;
+  }
+
   at::Tensor fail(std::string_view name, const std::string& why) {
     if (!fault_)
       fault_ = Error{ErrorKind::corrupt, "the model's tensor \"" + std::string(name) + "\" " + why};
@@ -69,21 +105,21 @@ class Taker {
   }
 
   const SafetensorsModel& files_;
-  at::Device device_;
-  at::ScalarType type_;
+  WeightForm form_;
+  std::int64_t largest_;  // weights of the largest linear layer
+  at::Tensor scratch_;
   std::optional<Error> fault_;
 };
 
 }  // namespace
 
 Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
-                                    const Architecture& architecture, at::Device device,
-                                    at::ScalarType type) {
+                                    const Architecture& architecture, const WeightForm& form) {
   Result<SafetensorsModel> files = SafetensorsModel::open(model_dir);
   if (!files) return files.error();
   DecoderWeights weights;
   weights.files = std::move(*files);
-  Taker taker(weights.files, device, type);
+  Taker taker(weights.files, form, architecture);
   const std::int64_t width = architecture.width;
 
   weights.embedding = taker.take(kEmbeddingName, {architecture.vocabulary, width});
@@ -92,9 +128,9 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
     block.input_norm = taker.take(input_norm_name(layer), {width});
     block.post_attention_norm = taker.take(post_attention_norm_name(layer), {width});
     for (const Projection projection : kProjections) {
-      block.projections[static_cast<std::size_t>(projection)] = taker.take(
-          projection_weight_name(layer, projection), {projection_outputs(architecture, projection),
-                                                      projection_inputs(architecture, projection)});
+      block.projections[static_cast<std::size_t>(projection)] = taker.take_linear(
+          projection_weight_name(layer, projection), projection_outputs(architecture, projection),
+          projection_inputs(architecture, projection));
     }
     weights.blocks.push_back(std::move(block));
   }

@@ -1,8 +1,9 @@
 // The frozen weights of a decoder, out of safetensors files.
 //
 // Where the file has the type we compute in and the device is the CPU, a weight is the mapped file
-// itself: nothing is copied, pages are read when first used. Otherwise it is converted tensor by
-// tensor, so that the most memory used is all weights in the type of computing plus one tensor.
+// itself: nothing is copied, pages are read when first used. Otherwise it is converted, or
+// quantised to four bits, tensor by tensor, so that the most memory used is all weights as they are
+// kept plus one tensor.
 #pragma once
 
 #include <array>
@@ -11,18 +12,20 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/config/quant_config.h"
 #include "core/model/architecture.h"
 #include "core/model/safetensors.h"
 #include "core/model/weight_names.h"
 #include "core/result.h"
+#include "trainer/ops/frozen_weight.h"
 
 namespace mayfly {
 
 struct BlockWeights {
-  at::Tensor input_norm;                                    // (D)
-  at::Tensor post_attention_norm;                           // (D)
-  std::array<at::Tensor, kProjections.size()> projections;  // (outputs, inputs) each
-  const at::Tensor& operator[](Projection projection) const {
+  at::Tensor input_norm;                                      // (D)
+  at::Tensor post_attention_norm;                             // (D)
+  std::array<FrozenWeight, kProjections.size()> projections;  // (outputs, inputs) each
+  const FrozenWeight& operator[](Projection projection) const {
     return projections[static_cast<std::size_t>(projection)];
   }
 };
@@ -35,10 +38,17 @@ struct DecoderWeights {
   at::Tensor head;        // (V, D); the embedding itself when tied
 };
 
+// How the weights are kept. Norms, embedding and head are always in the type of computing.
+struct WeightForm {
+  at::Device device = at::kCPU;
+  at::ScalarType type = at::kFloat;  // of computing
+  QuantConfig quant = {};            // of the blocks' linear layers
+};
+
+// Linear layers that the checkpoint has in four bits stay as they are, whatever `form.quant` says.
 // Errors: not_found, corrupt (missing, misshapen or damaged tensors, by name), unsupported (a
-// tensor that is not F32, BF16 or F16).
+// tensor that is not F32, BF16 or F16, or quantised otherwise than NF4).
 Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
-                                    const Architecture& architecture, at::Device device,
-                                    at::ScalarType type);
+                                    const Architecture& architecture, const WeightForm& form);
 
 }  // namespace mayfly

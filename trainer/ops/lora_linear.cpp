@@ -36,10 +36,12 @@ void for_each_adapter(const LoraGroup& adapters, const auto& use) {
 
 }  // namespace
 
-LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeight>& weights,
                               const LoraGroup& adapters, const Dropout& dropout) {
   LoraLinearForward result;
-  for (const at::Tensor& weight : weights) result.y.push_back(at::mm(x, weight.t()));
+  for (const FrozenWeight& weight : weights) {
+    result.y.push_back(at::mm(x, weight.matrix().t()));
+  }
   if (adapters.empty()) return result;
   result.P = at::mm(dropped(x, dropout), adapters.A.t());
   for_each_adapter(adapters, [&](std::size_t i, Part part) {
@@ -50,12 +52,12 @@ LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<at::Tensor>
 }
 
 at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
-                                const at::Tensor& P, const std::vector<at::Tensor>& weights,
+                                const at::Tensor& P, const std::vector<FrozenWeight>& weights,
                                 const LoraGroup& adapters, const Dropout& dropout, bool needs_dx) {
   at::Tensor dx;
   if (needs_dx) {
-    dx = at::mm(dy[0], weights[0]);
-    for (std::size_t i = 1; i < dy.size(); ++i) dx.addmm_(dy[i], weights[i]);
+    dx = at::mm(dy[0], weights[0].matrix());
+    for (std::size_t i = 1; i < dy.size(); ++i) dx.addmm_(dy[i], weights[i].matrix());
   }
   if (adapters.empty()) return dx;
 

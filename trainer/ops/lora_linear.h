@@ -4,7 +4,8 @@
 //
 // as one node with a hand-written backward pass. The products with A of all of them are one
 // product, as are those that go back through it; y and dx are accumulated in place, nothing of the
-// size of y is made twice. Frozen weights get no gradient.
+// size of y is made twice. Frozen weights get no gradient; quantised ones are restored one at a
+// time, each right before its product, forward and backward.
 //
 //   Q_i = dy_i B_i      dB_i += scale · dy_iᵀ P_i      dA_i += scale · Q_iᵀ dropout(x)
 //   dx  = Σ dy_i W_i + scale · dropout'(Q_i A_i)
@@ -20,6 +21,8 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include "trainer/ops/frozen_weight.h"
 
 namespace mayfly {
 
@@ -46,12 +49,12 @@ struct LoraLinearForward {
   at::Tensor P;  // for the backward pass
 };
 
-LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeight>& weights,
                               const LoraGroup& adapters, const Dropout& dropout);
 
 // Adds to the adapters' gradients and returns dx; with `needs_dx` false an undefined tensor.
 at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
-                                const at::Tensor& P, const std::vector<at::Tensor>& weights,
+                                const at::Tensor& P, const std::vector<FrozenWeight>& weights,
                                 const LoraGroup& adapters, const Dropout& dropout, bool needs_dx);
 
 }  // namespace mayfly

@@ -7,40 +7,13 @@
 #include <bit>
 #include <cmath>
 
-// Every kernel is written once as an always-inlined template and instantiated in a function that
-// the compiler clones per instruction set; a clone cannot be a template itself.
-#define MAYFLY_INLINE [[gnu::always_inline]] inline
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define MAYFLY_CLONES [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]]
-#else
-#define MAYFLY_CLONES
-#endif
+#include "trainer/ops/vector_code.h"
 
 namespace mayfly {
 
 namespace {
 
 constexpr int kLanes = 32;
-
-MAYFLY_INLINE float load(float value) {
-  return value;
-}
-MAYFLY_INLINE float load(Bf16 value) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16);
-}
-
-template <class T>
-T rounded(float value);
-template <>
-MAYFLY_INLINE float rounded<float>(float value) {
-  return value;
-}
-// To nearest, ties to even. A NaN stays one: those of arithmetic have their low bits clear.
-template <>
-MAYFLY_INLINE Bf16 rounded<Bf16>(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
 
 // e^x to 2 units of 2^-23 for x in [-87, 88]; beyond, the value at the limit. Cody-Waite reduction
 // and the polynomial of Cephes' expf (Moshier 1992), in operations that vectorise.

@@ -82,6 +82,17 @@ TEST(ArchitectureTest, ReadsRopeInTheOldAndTheNewForm) {
   EXPECT_EQ(new_form->rope_theta, 500000.0);
 }
 
+TEST(ArchitectureTest, KnowsCheckpointsInNf4) {
+  const json nf4 = {{"quant_method", "bitsandbytes"},
+                    {"load_in_4bit", true},
+                    {"bnb_4bit_quant_type", "nf4"},
+                    {"bnb_4bit_quant_storage", "uint8"}};
+  const auto a = architecture_from_json(with("quantization_config", nf4), "config.json");
+  ASSERT_TRUE(a) << a.error().message;
+  EXPECT_TRUE(a->has_nf4_weights);
+  EXPECT_FALSE(architecture_from_json(smollm2(), "config.json")->has_nf4_weights);
+}
+
 TEST(ArchitectureTest, RefusesByNameWhatItDoesNotCompute) {
   EXPECT_THAT(refusal(with("model_type", "mixtral")).message, HasSubstr("\"mixtral\""));
   EXPECT_THAT(refusal(with("model_type", "mixtral")).hint, HasSubstr("llama"));
@@ -92,6 +103,12 @@ TEST(ArchitectureTest, RefusesByNameWhatItDoesNotCompute) {
           .message,
       HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(refusal(with("quantization_config", json::object())).message, HasSubstr("quantised"));
+  EXPECT_THAT(refusal(with("quantization_config", {{"quant_method", "gptq"}})).message,
+              HasSubstr("gptq"));
+  EXPECT_THAT(
+      refusal(with("quantization_config", {{"load_in_4bit", true}, {"bnb_4bit_quant_type", "fp4"}}))
+          .message,
+      HasSubstr("nf4"));
   EXPECT_THAT(refusal(with("hidden_act", "gelu")).message, HasSubstr("\"gelu\""));
   EXPECT_THAT(refusal(with("attention_bias", true)).message, HasSubstr("attention_bias"));
   EXPECT_THAT(refusal(with("mlp_bias", true)).message, HasSubstr("mlp_bias"));

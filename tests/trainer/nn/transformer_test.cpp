@@ -51,6 +51,22 @@ TEST(TransformerTest, LogitsAreThoseOfTheReference) {
   }
 }
 
+// What is made again is the same, to the last bit, so a run may change its mind about it.
+TEST(TransformerTest, CheckpointingChangesNothing) {
+  const Transformer model = tiny_model();
+  LoraAdapter adapter = tiny_adapter(at::kFloat, {"all-linear"}, 0.3);
+  const PackedBatch batch = tiny_batch({9, 6, 14});
+  const auto gradient = [&](Checkpointing checkpointing) {
+    adapter.gradients().zero_();
+    model.accumulate_gradients(batch, adapter, {.dropout_seed = 5, .checkpointing = checkpointing});
+    return adapter.gradients().clone();
+  };
+  const at::Tensor kept = gradient(Checkpointing::off);
+  EXPECT_GT(kept.abs().max().item<float>(), 0.0f);
+  EXPECT_TRUE(gradient(Checkpointing::feed_forward).equal(kept));
+  EXPECT_TRUE(gradient(Checkpointing::blocks).equal(kept));
+}
+
 TEST(TransformerTest, AddsGradientsToThoseThatAreThere) {
   const Transformer model = tiny_model();
   LoraAdapter adapter = tiny_adapter();

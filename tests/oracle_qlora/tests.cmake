@@ -1,0 +1,3 @@
+if(TARGET train)
+  mayfly_oracle(qlora oracle_qlora/qlora_test.py)
+endif()

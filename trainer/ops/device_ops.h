@@ -1,0 +1,52 @@
+// The ops that the kernels of cuda/ compute, as tensors see them: the one door from the trainer to
+// the GPU's own code. Each op of this folder asks `device_ops(x)` first and else computes by
+// itself: on the CPU with its loops, on a GPU without kernels in the build with libtorch.
+//
+// Rows are the first dimension, tensors contiguous and of one type and device; what is not ends
+// with an exception (c10::Error), and so does a launch that fails. Nothing waits for the GPU.
+#pragma once
+
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+#include "trainer/ops/nf4.h"
+
+namespace mayfly {
+
+class DeviceOps {
+ public:
+  DeviceOps() = default;
+  DeviceOps(const DeviceOps&) = delete;
+  DeviceOps& operator=(const DeviceOps&) = delete;
+  virtual ~DeviceOps() = default;
+
+  // rms_norm.h. `residual` may be undefined; else x becomes x + residual first, in place.
+  virtual at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& residual,
+                              const at::Tensor& weight, double eps) const = 0;
+  virtual void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
+                                 const at::Tensor& weight, double eps) const = 0;
+  // swiglu.h
+  virtual at::Tensor swiglu(const at::Tensor& e, const at::Tensor& g) const = 0;
+  virtual void swiglu_backward(const at::Tensor& e, const at::Tensor& g,
+                               const at::Tensor& dh) const = 0;
+  // rope_apply.h
+  virtual void rope(const at::Tensor& q, const at::Tensor& k, const at::Tensor& cosine,
+                    const at::Tensor& sine, bool backward) const = 0;
+  // cross_entropy.h: the loss of each row, (rows) float32; with `gradient` the logits become it.
+  virtual at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
+                                   double scale, bool gradient) const = 0;
+  // nf4.h
+  virtual Nf4Weight nf4_quantize(const at::Tensor& weight, bool double_quant) const = 0;
+  virtual void nf4_restore(const Nf4Weight& weight, const at::Tensor& out) const = 0;
+};
+
+// nullptr where no kernel of this build serves x. Defined by what the program is linked with:
+// trainer/no_kernels.cpp, trainer/cuda_kernels.cpp, or a test's emulator.
+const DeviceOps* device_ops(const at::Tensor& x);
+
+// Why the kernels of this build cannot run on the GPU with this number, in one sentence; empty when
+// they can, and where the build has none.
+std::string kernels_obstacle(int gpu);
+
+}  // namespace mayfly
