@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -76,6 +77,17 @@ std::string boot_id() {
   std::string id = read_proc("/proc/sys/kernel/random/boot_id").value_or("");
   while (!id.empty() && id.back() == '\n') id.pop_back();
   return id;
+}
+
+std::string process_mark(pid_t pid) {
+  const std::optional<ProcessInfo> process = find_process(pid);
+  if (!process || !process->alive()) return "";
+  return std::to_string(pid) + " " + std::to_string(process->start_ticks) + " " + boot_id();
+}
+
+bool is_alive(const std::string& mark) {
+  const int pid = std::atoi(mark.c_str());
+  return pid > 0 && process_mark(pid) == mark;
 }
 
 }  // namespace mayfly

@@ -43,4 +43,9 @@ ProcessVariable process_variable(pid_t pid, std::string_view name);
 // Different after every boot of the machine (/proc/sys/kernel/random/boot_id).
 std::string boot_id();
 
+// "pid start boot" of a process, by which it can be known again; "" when there is no such process.
+std::string process_mark(pid_t pid);
+// Whether the process of that mark is alive.
+bool is_alive(const std::string& mark);
+
 }  // namespace mayfly

@@ -73,7 +73,8 @@ Result<Answer> ask(const SshLink& link) {
       answer.root = rest;
       whole = true;
     }
-    if (word == "failed" || word == "fired") answer.trouble = rest;
+    // Why it failed says more than that its fuse fires.
+    if (word == "failed" || (word == "fired" && answer.trouble.empty())) answer.trouble = rest;
     if (word == "taken") answer.taken = rest;
   }
   if (!whole) return Error{ErrorKind::unreachable, "it says nothing of itself"};

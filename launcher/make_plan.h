@@ -37,8 +37,8 @@ struct PlanInputs {
   std::string run_id;
   WallTime now;
   std::string provider = "local";
-  std::filesystem::path cache = {};   // where bundles are kept; for a cloud
-  std::string cloud_endpoint = {};    // where its API is
+  std::filesystem::path cache = {};  // where bundles are kept; for a cloud
+  std::string cloud_endpoint = {};   // where its API is
 };
 
 // A plan with what a person wants to know beside it.
@@ -56,8 +56,8 @@ struct PlannedRun {
   std::vector<Offer> offers;   // of a cloud: to be tried in this order; plan.offer is the first
   std::vector<Offer> fitting;  // all that fulfil the wishes, the cheapest first
   bool machine_named = false;  // by the person: its price was said yes to
-  std::vector<std::string> branches;  // that will appear, in order; `main` last
-  std::vector<std::string> notes;     // what is odd, in sentences
+  std::vector<std::string> branches;   // that will appear, in order; `main` last
+  std::vector<std::string> notes;      // what is odd, in sentences
   std::optional<Error> not_startable;  // why a rented machine could not do it
   // What would work and be money thrown away, in sentences. A run with any is not started without
   // --yes.

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "core/process_table.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/destroy.h"
 #include "core/run/plan.h"
 #include "launcher/cloud_access.h"
@@ -52,6 +54,13 @@ ReapItem judge(const Instance& instance, const KnownRun* run, WallTime now) {
   if (!run->progress.id.empty() && run->progress.id != instance.id) {
     item.verdict = ReapVerdict::destroy;
     item.why = "a second machine of its run, which has " + run->progress.id;
+    return item;
+  }
+  // Until it was set up it has nothing but its fuse, and at some clouds not even a way to end
+  // itself.
+  if (cloud_row(run->provider) != nullptr && run->address.empty() && !is_alive(run->launcher)) {
+    item.verdict = ReapVerdict::destroy;
+    item.why = "it was never set up, and the launch that made it is not alive";
     return item;
   }
   const std::optional<WallTime> end = gone_by(*run, instance.created_at);
@@ -110,7 +119,9 @@ class Reaper {
       const Status gone =
           destroy_until_gone(*providers_.at(item.provider), item.id, desk_.clock, kDestroyPatience);
       if (!gone) doubts_.push_back(item.id + " may still bill: " + gone.error().message);
-      if (gone) destroyed_.insert(item.id);
+      if (!gone) continue;
+      destroyed_.insert(item.id);
+      note_machine(item);
     }
     settle();
   }
@@ -148,6 +159,19 @@ class Reaper {
       if (!may_be_billing(run) || providers_.contains(run.provider)) continue;
       doubts_.push_back(run.name + " is at " + run.provider + ", which there is no key for");
     }
+  }
+
+  // A launcher that was killed may never have noted which machine it made.
+  void note_machine(const ReapItem& item) {
+    const Result<std::vector<KnownRun>> runs = desk_.state.runs();
+    const Result<KnownRun> run = runs && !item.run.empty()
+                                     ? find_run(*runs, item.run)
+                                     : Result<KnownRun>(Error{ErrorKind::not_found, ""});
+    if (!run || !run->progress.id.empty()) return;
+    const Status noted = desk_.state.update(run->run_id, [&](KnownRun& entry) {
+      entry.progress = {LaunchStage::made, entry.progress.attempt, item.id};
+    });
+    if (!noted) doubts_.push_back(item.run + ": " + noted.error().message);
   }
 
   // Runs of the list whose machine is gone get their receipt and their end.

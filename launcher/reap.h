@@ -2,9 +2,10 @@
 //
 // The provider's listing is the truth about what bills; the list of runs only says which of it is
 // accounted for. Destroyed is what nobody accounts for any more: a machine past the time at which
-// all its own layers must have ended it, one whose run was believed to have none, and one that no
-// run of the list has once it is half an hour old (a launch of another machine would have noted its
-// run before; younger ones are named and left alone, as somebody may be making them right now).
+// all its own layers must have ended it, one whose run was believed to have none, one that was
+// never set up by a launch that is not alive any more, and one that no run of the list has once it
+// is half an hour old (a launch of another machine would have noted its run before; younger ones
+// are named and left alone, as somebody may be making them right now).
 #pragma once
 
 #include <optional>

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/process_table.h"
 #include "core/provider/cloud_keys.h"
 #include "core/provider/destroy.h"
 #include "core/run/directory.h"
@@ -99,6 +100,7 @@ KnownRun entry_of(const RunPlan& plan, const fs::path& plan_file) {
   run.plan = plan_file.string();
   run.hub_endpoint = plan.hub_endpoint;
   run.hub_repo = plan.hub_repo;
+  run.launcher = process_mark(::getpid());
   return run;
 }
 

@@ -44,6 +44,7 @@ json to_json(const KnownRun& run) {
                  {"spend_limit", usd_decimal(run.spend_limit)},
                  {"extra_minutes", run.extra_minutes},
                  {"run_dir", run.run_dir},
+                 {"launcher", run.launcher},
                  {"address", run.address},
                  {"plan", run.plan},
                  {"hub_endpoint", run.hub_endpoint},
@@ -70,6 +71,7 @@ Result<KnownRun> run_from_json(const json& object) {
   run.spend_limit = *limit;
   run.extra_minutes = object.value("extra_minutes", 0.0);  // lists of before it have none
   run.run_dir = object.at("run_dir").get<std::string>();
+  run.launcher = object.value("launcher", "");
   run.address = object.value("address", "");
   run.plan = object.at("plan").get<std::string>();
   run.hub_endpoint = object.at("hub_endpoint").get<std::string>();

@@ -33,6 +33,7 @@ struct KnownRun {
   Usd spend_limit;           // with what `launch extend` added
   double extra_minutes = 0;  // that `launch extend` added to the time limit
   std::string run_dir;       // here; of a rented machine the copy that `status` reads
+  std::string launcher;      // the process that makes the machine: "pid start boot"; see reap.h
   std::string address;       // user@host:port of a rented machine, once it was reached
   std::string plan;          // path of the plan's JSON on this machine
   std::string hub_endpoint;

@@ -238,6 +238,11 @@ std::vector<pid_t> StandIns::processes() const {
   return found;
 }
 
+void StandIns::cut_off(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  ::kill(places_[id].sshd, SIGKILL);
+}
+
 std::string StandIns::user_data(const std::string& id) {
   const std::lock_guard lock(mutex_);
   return places_[id].user_data;

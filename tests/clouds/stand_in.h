@@ -40,6 +40,8 @@ class StandIns {
   // Processes that belong to any of the machines.
   std::vector<pid_t> processes() const;
   std::string user_data(const std::string& id);
+  // Its sshd dies; the machine goes on.
+  void cut_off(const std::string& id);
   // How long a machine goes on after its end was asked for.
   std::chrono::milliseconds dies_after{500};
   // Where the next machine's sshd listens, for vendors that do not say.

@@ -7,9 +7,11 @@
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/process_table.h"
 #include "core/run/plan.h"
 #include "launcher/make_plan.h"
 #include "tests/fakes/fake_clock.h"
@@ -140,6 +142,22 @@ TEST_F(ReapTest, WhatIsGoneIsNotListedAndTerminatingOnesAreAskedAgain) {
   for (const ReapItem& item : judged({instance}, 10h)) EXPECT_NE(item.id, "i-9");
   instance.state = InstanceState::terminating;
   EXPECT_EQ(verdict(instance, 10h), ReapVerdict::destroy);
+}
+
+// Between its making and its setting up a rented machine has nothing that ends it at some clouds.
+TEST_F(ReapTest, EndsWhatWasNeverSetUpOnceItsLaunchIsDead) {
+  run.provider = "lambda";
+  const auto one = [&] {
+    return judge_machines("lambda", {machine("i-1", run.run_id)}, {run}, begin + 60s)
+        .front()
+        .verdict;
+  };
+  run.launcher = process_mark(::getpid());
+  EXPECT_EQ(one(), ReapVerdict::ours);  // it is being set up by this process
+  run.launcher = "1 1 another-boot";
+  EXPECT_EQ(one(), ReapVerdict::destroy);
+  run.address = "ubuntu@192.0.2.7:22";
+  EXPECT_EQ(one(), ReapVerdict::ours);  // it has its agent
 }
 
 }  // namespace
