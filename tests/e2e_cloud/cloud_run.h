@@ -29,6 +29,7 @@ class CloudRunTest : public LaunchTest {
   }
   ~CloudRunTest() override {
     if (stand_ins_) {
+      if (HasFailure()) (void)run("launch", "down --all --yes");
       EXPECT_TRUE(stand_ins_->processes().empty());
     }
     stand_ins_.reset();
