@@ -70,11 +70,16 @@ ExitCode ending_code(const AgentPolicy& policy, const AgentState& state,
                                               [](const Upload& upload) {
                                                 return upload.state != Upload::State::safe;
                                               });
+  // It is there, and nobody can use it: not to be taken for a good end.
+  const bool broken = std::any_of(
+      state.uploads.begin(), state.uploads.end(),
+      [](const Upload& upload) { return upload.label == "main" && !upload.flag.empty(); });
   switch (state.reason) {
     case StopReason::none:
       return ExitCode::internal;
     case StopReason::finished:
-      return lost ? ExitCode::upload_failed : ExitCode::ok;
+      if (lost) return ExitCode::upload_failed;
+      return broken ? ExitCode::diverged : ExitCode::ok;
     case StopReason::spend_limit:
       return lost ? ExitCode::upload_failed : ExitCode::spend_limit;
     case StopReason::ttl:

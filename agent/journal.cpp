@@ -12,6 +12,7 @@
 
 #include "core/atomic_file.h"
 #include "core/crc32c.h"
+#include "core/descriptor.h"
 
 namespace mayfly {
 
@@ -29,22 +30,6 @@ Error io_error(const std::string& doing, int code) {
   if (code == EIO) kind = ErrorKind::corrupt;
   return {kind, doing + ": " + std::strerror(code)};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const {
-    return fd_;
-  }
-
- private:
-  int fd_;
-};
 
 std::string seal_of(std::string_view body) {
   std::string seal(kLength);

@@ -14,6 +14,7 @@
 #include <iostream>
 #include <memory>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -37,6 +38,7 @@
 #include "core/exit_code.h"
 #include "core/log.h"
 #include "core/provider/cloud_keys.h"
+#include "core/open_beneath.h"
 #include "core/provider/local_end.h"
 #include "core/provider/registry.h"
 #include "core/run/directory.h"
@@ -116,6 +118,16 @@ Status prepare_folders(const RunDirectory& run, const std::string& plan_path,
   return write_file(run.resolved_config(), resolved_yaml(config));
 }
 
+// The trainer's user owns the folder of the logs: what he puts in the file's place is not written
+// to. Then, and on a disk that is full, the log goes to the console alone.
+void open_log(const RunDirectory& run) {
+  Result<Descriptor> file = open_beneath(run.root, run.agent_log().lexically_relative(run.root),
+                                         O_WRONLY | O_APPEND | O_CREAT);
+  if (file) return start_log("agent", LogLevel::info, std::move(*file));
+  (void)start_log("agent", LogLevel::info);
+  log_warn("the log goes to the console alone: " + file.error().message);
+}
+
 // The instance's own record says since when it is billed, and at what price. If it cannot be read
 // now: the plan was made before the instance, so its time is on the safe side.
 struct Billing {
@@ -193,9 +205,7 @@ int run_plan(const RunPaths& paths) {
   if (id == nullptr) return fail({ErrorKind::usage, "MAYFLY_INSTANCE_ID is not set"});
   const RunDirectory run{plan->run_dir};
   const Status prepared = prepare_folders(run, paths.plan, plan->config);
-  if (!start_log("agent", LogLevel::info, run.agent_log())) {
-    (void)start_log("agent", LogLevel::info);  // a disk that is full: then only to the console
-  }
+  open_log(run);
 
   close_up();
   const int signals = signal_descriptor();

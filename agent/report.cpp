@@ -117,12 +117,13 @@ RunStatus make_status(const RunPlan& plan, const InstanceId& instance, const Age
     const std::string kept = upload.state == Upload::State::failed
                                  ? "; the files are in " + plan.run_dir + "/" + upload.folder
                                  : "";
-    status.uploads.push_back({.label = upload.label,
-                              .state = upload_word(upload.state),
-                              .step = upload.step,
-                              .commit = upload.commit,
-                              .message = upload.message + kept,
-                              .at = upload.at});
+    status.uploads.push_back(
+        {.label = upload.label,
+         .state = upload_word(upload.state),
+         .step = upload.step,
+         .commit = upload.commit,
+         .message = (upload.flag.empty() ? upload.message : upload.flag) + kept,
+         .at = upload.at});
   }
   status.guards = guards_of(policy, state, age);
   return status;

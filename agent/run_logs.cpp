@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/atomic_file.h"
+#include "core/open_beneath.h"
 #include "core/scrub.h"
 
 namespace mayfly {
@@ -22,29 +22,22 @@ constexpr std::int64_t kStackBytes = 256 << 10;
 constexpr std::int64_t kTrainerBytes = 1 << 20;
 
 // The end of a file, from the beginning of a line on: a secret that was cut at its front would not
-// be recognised.
-std::string last_bytes(const fs::path& path, std::int64_t most) {
-  // The trainer may write into these folders, the agent may read what the trainer may not: a link
-  // is not followed, and a pipe is not waited for.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return {};
-  struct stat status {};
-  std::string bytes;
-  std::int64_t size = 0;
-  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
-    size = status.st_size;
-    bytes.resize(static_cast<std::size_t>(std::min(size, most)));
+// be recognised. Nothing where there is no such file, or a link in its place.
+std::string last_bytes(const RunDirectory& run, const fs::path& path, std::int64_t most) {
+  const Result<Descriptor> file =
+      open_beneath(run.root, path.lexically_relative(run.root), O_RDONLY);
+  if (!file) return {};
+  const auto size = static_cast<std::int64_t>(::lseek(file->get(), 0, SEEK_END));
+  const std::int64_t wanted = std::min(size, most);
+  std::string bytes(static_cast<std::size_t>(std::max<std::int64_t>(wanted, 0)), '\0');
+  std::size_t have = 0;
+  while (have < bytes.size()) {
+    const ssize_t more = ::pread(file->get(), bytes.data() + have, bytes.size() - have,
+                                 size - wanted + static_cast<off_t>(have));
+    if (more <= 0) break;
+    have += static_cast<std::size_t>(more);
   }
-  const auto wanted = static_cast<std::int64_t>(bytes.size());
-  std::int64_t got = 0;
-  while (got < wanted) {
-    const ssize_t part = ::pread(fd, bytes.data() + got, static_cast<std::size_t>(wanted - got),
-                                 size - wanted + got);
-    if (part <= 0) break;
-    got += part;
-  }
-  ::close(fd);
-  bytes.resize(static_cast<std::size_t>(got));
+  bytes.resize(have);
   if (wanted < size) {
     const auto end = bytes.find('\n');
     bytes.erase(0, end == std::string::npos ? bytes.size() : end + 1);
@@ -68,7 +61,7 @@ Result<std::vector<StoreUpload>> collect(const RunDirectory& run, const std::str
                                          const std::vector<Secret>& own) {
   std::vector<StoreUpload> files;
   for (const fs::path& source : sources) {
-    const std::string text = last_bytes(source, kMostBytes);
+    const std::string text = last_bytes(run, source, kMostBytes);
     if (text.empty()) continue;
     const std::string name = source.filename().string();
     const Result<StoreUpload> copy =
@@ -93,7 +86,7 @@ std::string stacks(const RunDirectory& run) {
   }
   std::sort(files.begin(), files.end());
   std::string text;
-  for (const fs::path& file : files) text += last_bytes(file, kStackBytes);
+  for (const fs::path& file : files) text += last_bytes(run, file, kStackBytes);
   return text;
 }
 
@@ -122,8 +115,8 @@ Result<StoreUpload> collect_error_log(const RunDirectory& run, const Failure& fa
                      "  plan sha256:" + failure.config_hash + "\n";
   text += section("stack of the trainer", stacks(run));
   text += section("host", failure.host);
-  text += section("agent.log", last_bytes(run.agent_log(), kAgentBytes));
-  text += section("train.log", last_bytes(run.trainer_log(), kTrainerBytes));
+  text += section("agent.log", last_bytes(run, run.agent_log(), kAgentBytes));
+  text += section("train.log", last_bytes(run, run.trainer_log(), kTrainerBytes));
   // The trainer's last words stand at the end, so that is what is kept if it is too much.
   if (static_cast<std::int64_t>(text.size()) > kErrorLogBytes) {
     text.erase(0, text.size() - static_cast<std::size_t>(kErrorLogBytes));

@@ -63,7 +63,7 @@ struct Upload {
   std::string commit;        // when safe
   std::string files_sha256;  // when safe: of its list of files
   std::string message;       // of the last failure
-  std::string flag;          // what is wrong with what was sent: "numbers that are not finite"
+  std::string flag;          // what is wrong with what was sent (agent/adapter_check.h)
   std::optional<WallTime> at;
 };
 

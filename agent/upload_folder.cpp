@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/atomic_file.h"
 #include "core/log.h"
+#include "core/open_beneath.h"
 #include "core/run/checkpoint_folder.h"
 #include "core/sha256.h"
 
@@ -37,12 +39,18 @@ Result<std::vector<ManifestEntry>> whole_manifest(const fs::path& folder) {
   return read_manifest(folder);
 }
 
-// A hard link where the file system has them, else a copy.
-Status link_or_copy(const fs::path& source, const fs::path& target) {
-  if (::link(source.c_str(), target.c_str()) == 0) return Unit{};
+// A hard link where the file system has them, else a copy. By the open file and not by its name:
+// the trainer could put a link to another file in its place meanwhile.
+Status link_or_copy(const RunDirectory& run, const fs::path& source, const fs::path& target) {
+  const Result<Descriptor> file =
+      open_beneath(run.root, source.lexically_relative(run.root), O_RDONLY);
+  if (!file) return file.error();
+  const std::string open_file = "/proc/self/fd/" + std::to_string(file->get());
+  if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, target.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+    return Unit{};
+  }
   std::error_code code;
-  fs::copy(source, target, fs::copy_options::overwrite_existing | fs::copy_options::copy_symlinks,
-           code);
+  fs::copy_file(open_file, target, fs::copy_options::overwrite_existing, code);
   if (!code) return Unit{};
   const bool full = code == std::errc::no_space_on_device;
   return Error{full ? ErrorKind::no_space : ErrorKind::refused,
@@ -50,21 +58,34 @@ Status link_or_copy(const fs::path& source, const fs::path& target) {
 }
 
 // Makes `frozen` appear with links to the sources.
-Status freeze(const std::vector<StoreUpload>& sources, const fs::path& frozen) {
+Status freeze(const RunDirectory& run, const std::vector<StoreUpload>& sources,
+              const fs::path& frozen) {
   const fs::path fresh = frozen.parent_path() / ("." + frozen.filename().string());
   std::error_code code;
   fs::remove_all(fresh, code);
   if (const Status made = make_folders(fresh); !made) return made;
   for (const StoreUpload& source : sources) {
-    const Status linked = link_or_copy(source.source, fresh / source.path);
+    const Status linked = link_or_copy(run, source.source, fresh / source.path);
     if (!linked) return linked;
-    // The trainer may have put a link in its place after the manifest was checked, to a file that
-    // it may not read itself.
-    if (!is_plain_file(fresh / source.path)) {
-      return Error{ErrorKind::corrupt, source.source.string() + " is no file of its own"};
-    }
   }
   return publish_folder(fresh, frozen);
+}
+
+// The files to publish, each of them a file and no link.
+Result<std::vector<StoreUpload>> sources_in(const RunDirectory& run, const std::string& folder,
+                                            const std::vector<ManifestEntry>& manifest) {
+  std::vector<StoreUpload> sources;
+  for (const ManifestEntry& entry : manifest) {
+    if (!is_published(entry.name)) continue;
+    const Result<Descriptor> file = open_beneath(run.root, fs::path(folder) / entry.name, O_RDONLY);
+    if (!file) return file.error();
+    sources.push_back({run.root / folder / entry.name, entry.name});
+  }
+  if (sources.empty()) {
+    return Error{ErrorKind::not_found,
+                 "there is nothing to upload in " + (run.root / folder).string()};
+  }
+  return sources;
 }
 
 }  // namespace
@@ -86,24 +107,16 @@ Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const st
   // Neither a folder that is cut short nor a file that the trainer did not write goes up.
   const Result<std::vector<ManifestEntry>> manifest = whole_manifest(run.root / folder);
   if (!manifest) return manifest.error();
-  std::vector<StoreUpload> sources;
-  for (const ManifestEntry& entry : *manifest) {
-    if (is_published(entry.name)) sources.push_back({run.root / folder / entry.name, entry.name});
-  }
-  if (sources.empty()) {
-    return Error{ErrorKind::not_found,
-                 "there is nothing to upload in " + (run.root / folder).string()};
-  }
-  const Status done = freeze(sources, frozen);
+  const Result<std::vector<StoreUpload>> sources = sources_in(run, folder, *manifest);
+  if (!sources) return sources.error();
+  const Status done = freeze(run, *sources, frozen);
   if (done) return files_in(frozen);
-  const ErrorKind why = done.error().kind;
-  if (why == ErrorKind::not_found || why == ErrorKind::corrupt) {
-    return while_doing("freezing " + label, done.error());
-  }
   // On a disk that takes nothing more the folder itself is sent: the trainer may not delete it
   // before the agent has let it go.
+  if (done.error().kind == ErrorKind::not_found)
+    return while_doing("freezing " + label, done.error());
   log_warn("uploading " + folder + " from its place: " + done.error().message);
-  return sources;
+  return *sources;
 }
 
 void remove_frozen(const RunDirectory& run, const std::string& label) {

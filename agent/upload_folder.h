@@ -23,7 +23,8 @@ bool is_published(const std::string& file_name);
 // The frozen files of `folder` (relative to the run directory) for `label`: those that its manifest
 // names and that are to be published; those of an earlier call if they are there. Errors: not_found
 // (neither is there, or nothing in it is to be published), corrupt (the folder is not whole),
-// no_space, refused.
+// no_space, refused (a link in the place of a file: the trainer's user could have it point at what
+// only the agent may read).
 Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
                                                const std::string& label);
 void remove_frozen(const RunDirectory& run, const std::string& label);

@@ -1,5 +1,6 @@
 #include "agent/upload_queue.h"
 
+#include "agent/adapter_check.h"
 #include "agent/upload_folder.h"
 
 namespace mayfly {
@@ -34,7 +35,10 @@ Result<UploadResult> UploadQueue::Shared::upload(const UploadTask& task) {
   if (!budget.take(task.rank, clock.steady_now())) {
     return Error{ErrorKind::rate_limited, "the hub's commits of this hour are used up"};
   }
-  const Result<StoreCommit> commit = store.commit(task.branch, task.summary, task.files);
+  const std::string flag = adapter_flag(task.files);
+  const std::string summary =
+      flag.empty() ? task.summary : task.summary + " [FLAGGED, " + flag + "]";
+  const Result<StoreCommit> commit = store.commit(task.branch, summary, task.files);
   if (!commit) {
     // Most failures come before the commit; a hub that cannot be reached must not use the budget
     // up.
@@ -47,7 +51,8 @@ Result<UploadResult> UploadQueue::Shared::upload(const UploadTask& task) {
   }
   const Result<std::string> list = list_sha256(task.files);
   if (!list) return list.error();
-  return UploadResult{.label = task.label, .commit = commit->commit, .files_sha256 = *list};
+  return UploadResult{
+      .label = task.label, .commit = commit->commit, .files_sha256 = *list, .flag = flag};
 }
 
 void UploadQueue::Shared::work() {

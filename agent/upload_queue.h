@@ -1,9 +1,11 @@
 // Uploads, one after the other, on a thread of their own: training never waits for the hub.
 //
 // A task is safe when the hub's own listing at the returned commit has every file with our size and
-// hash. Whatever fails is a result for the agent to decide about; the queue itself tries nothing
-// again beyond what the Store does. It keeps the hub's budget of commits (agent/commit_budget.h): a
-// status that does not fit is left out, work that does not fit is a failure that may pass.
+// hash. An adapter with numbers that are not finite goes up too, flagged in the commit's words and
+// in the result (agent/adapter_check.h). Whatever fails is a result for the agent to decide about;
+// the queue itself tries nothing again beyond what the Store does. It keeps the hub's budget of
+// commits (agent/commit_budget.h): a status that does not fit is left out, work that does not fit
+// is a failure that may pass.
 #pragma once
 
 #include <condition_variable>

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/descriptor.h"
+
 namespace mayfly {
 
 namespace fs = std::filesystem;
@@ -26,23 +28,6 @@ Error system_error(const std::string& doing, int code) {
   if (code == EIO) kind = ErrorKind::corrupt;
   return Error{kind, doing + ": " + std::strerror(code), hint};
 }
-
-// Closes on every way out.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const {
-    return fd_;
-  }
-
- private:
-  int fd_;
-};
 
 Status write_all(int fd, std::string_view bytes, const fs::path& path) {
   while (!bytes.empty()) {
@@ -94,8 +79,9 @@ Status write_file(const fs::path& path, std::string_view bytes, unsigned mode) {
 Status write_file(const fs::path& path, std::span<const std::string_view> pieces, unsigned mode) {
   const fs::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
   {
-    const Descriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    // Never what stands there already: a killed process left it, or somebody planted a link.
+    ::unlink(temporary.c_str());
+    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (file.get() < 0) return system_error("creating " + temporary.string(), errno);
     Status written = Unit{};
     for (std::size_t i = 0; i < pieces.size() && written; ++i) {

@@ -1,11 +1,15 @@
 #include "core/log.h"
 
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "core/scrub.h"
 
@@ -29,6 +33,39 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::info;
 }
 
+// spdlog's own sink opens its file by name.
+class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit DescriptorSink(Descriptor file) : file_(std::move(file)) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    (void)!::write(file_.get(), line.data(), line.size());
+  }
+  void flush_() override {}
+
+  Descriptor file_;
+};
+
+// `to_file` may be none.
+void install(std::string component, LogLevel console, spdlog::sink_ptr to_file) {
+  std::vector<spdlog::sink_ptr> sinks;
+  auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  to_console->set_level(spdlog_level(console));
+  sinks.push_back(std::move(to_console));
+  if (to_file) {
+    to_file->set_level(spdlog::level::debug);
+    sinks.push_back(std::move(to_file));
+  }
+  auto logger = std::make_shared<spdlog::logger>(std::move(component), sinks.begin(), sinks.end());
+  logger->set_level(spdlog::level::debug);
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %n  %v", spdlog::pattern_time_type::utc);
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
 void write(spdlog::level::level_enum level, std::string_view text) {
   const std::string masked = mask_tokens(text);
   spdlog::log(level, spdlog::string_view_t(masked.data(), masked.size()));
@@ -37,25 +74,20 @@ void write(spdlog::level::level_enum level, std::string_view text) {
 }  // namespace
 
 Status start_log(std::string component, LogLevel console, const std::filesystem::path& file) {
-  std::vector<spdlog::sink_ptr> sinks;
-  auto to_console = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  to_console->set_level(spdlog_level(console));
-  sinks.push_back(std::move(to_console));
+  spdlog::sink_ptr to_file;
   if (!file.empty()) {
     try {
-      auto to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
-      to_file->set_level(spdlog::level::debug);
-      sinks.push_back(std::move(to_file));
+      to_file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string());
     } catch (const spdlog::spdlog_ex& error) {
       return Error{ErrorKind::refused, std::string("opening the log: ") + error.what()};
     }
   }
-  auto logger = std::make_shared<spdlog::logger>(std::move(component), sinks.begin(), sinks.end());
-  logger->set_level(spdlog::level::debug);
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%-5l%$ %n  %v", spdlog::pattern_time_type::utc);
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(logger));
+  install(std::move(component), console, std::move(to_file));
   return Unit{};
+}
+
+void start_log(std::string component, LogLevel console, Descriptor file) {
+  install(std::move(component), console, std::make_shared<DescriptorSink>(std::move(file)));
 }
 
 void log_debug(std::string_view text) {

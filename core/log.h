@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/descriptor.h"
 #include "core/result.h"
 
 namespace mayfly {
@@ -19,6 +20,8 @@ enum class LogLevel { debug, info, warn, error, off };
 // Sets up the log once, in main: to standard error, and to `file` if it is not empty.
 // `component` is the word after the level: "agent", "train", ...
 Status start_log(std::string component, LogLevel console, const std::filesystem::path& file = {});
+// The same, to a file that the caller has opened for appending. A write that fails loses its line.
+void start_log(std::string component, LogLevel console, Descriptor file);
 
 void log_debug(std::string_view text);
 void log_info(std::string_view text);

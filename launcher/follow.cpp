@@ -106,7 +106,9 @@ class Display {
       if (upload.state != "safe" && upload.state != "failed") continue;
       if (!said_.insert(upload.label + " " + upload.state + " " + upload.commit).second) continue;
       say("hub: " + upload.label +
-          (upload.state == "safe" ? " is there, checked" : " failed: " + upload.message));
+          (upload.state != "safe"   ? " failed: " + upload.message
+           : upload.message.empty() ? " is there, checked"
+                                    : " is there, FLAGGED: " + upload.message));
     }
     for (const std::string& warning : status->warnings) {
       if (said_.insert(warning).second) say("warning: " + warning);

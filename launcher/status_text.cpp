@@ -50,7 +50,8 @@ std::string upload_line(const RunStatus& agent) {
     if (!text.empty()) text += " · ";
     text += upload.label + " " + (upload.state == "safe" ? "ok" : upload.state);
     if (upload.state == "safe" && upload.at) text += " " + format_utc(*upload.at).substr(11, 5);
-    if (upload.state == "failed" && !upload.message.empty()) text += " (" + upload.message + ")";
+    const bool over = upload.state == "failed" || upload.state == "safe";
+    if (over && !upload.message.empty()) text += " (" + upload.message + ")";
   }
   if (text.empty() && queued == 0) return "";
   if (queued > 0) text += (text.empty() ? "" : " · ") + std::to_string(queued) + " queued";

@@ -24,6 +24,7 @@ std::string branches_line(const RunStatus& agent) {
   for (const UploadReport& upload : agent.uploads) {
     if (upload.state != "safe") continue;
     text += (text.empty() ? "" : ", ") + upload.label;
+    if (!upload.message.empty()) text += " (FLAGGED: " + upload.message + ")";
   }
   return text;
 }

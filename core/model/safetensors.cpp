@@ -10,6 +10,8 @@
 #include <utility>
 
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/atomic_file.h"
 #include "core/json.h"
@@ -55,11 +57,6 @@ std::optional<std::uint64_t> size_in(const json& value) {
   return size;
 }
 
-struct Range {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-};
-
 // One entry of the header, checked as far as it can be alone.
 class EntryReader {
  public:
@@ -73,14 +70,13 @@ class EntryReader {
     const json& type = entry_["dtype"];
     const auto known = type.is_string() ? type_named(type.get<std::string>()) : std::nullopt;
     if (!known) return "has an unknown dtype " + json_line(type);
-    tensor.type = *known;
-    tensor.name = name_;
+    place.type = *known;
+    place.name = name_;
     if (auto fault = read_offsets(data_bytes)) return fault;
     return read_shape();
   }
 
-  StoredTensor tensor;
-  Range range;
+  TensorPlace place;
 
  private:
   std::optional<std::string> read_offsets(std::uint64_t data_bytes) {
@@ -92,24 +88,25 @@ class EntryReader {
     if (*end > data_bytes) {
       return "ends at byte " + std::to_string(*end) + " of only " + std::to_string(data_bytes);
     }
-    range = {*begin, *end};
+    place.begin = *begin;
+    place.end = *end;
     return std::nullopt;
   }
 
   std::optional<std::string> read_shape() {
     const json& shape = entry_["shape"];
     if (!shape.is_array()) return "has no list as its shape";
-    std::uint64_t bytes = static_cast<std::uint64_t>(tensor_type_bytes(tensor.type));
+    std::uint64_t bytes = static_cast<std::uint64_t>(tensor_type_bytes(place.type));
     for (const json& dimension : shape) {
       const auto size = size_in(dimension);
       if (!size) return "has a senseless shape " + json_line(shape);
       // The product wraps for shapes that no file can hold.
       if (__builtin_mul_overflow(bytes, *size, &bytes)) return "is too large: " + json_line(shape);
-      tensor.shape.push_back(static_cast<std::int64_t>(*size));
+      place.shape.push_back(static_cast<std::int64_t>(*size));
     }
-    if (bytes != range.end - range.begin) {
+    if (bytes != place.end - place.begin) {
       return "needs " + std::to_string(bytes) + " bytes by its shape and has " +
-             std::to_string(range.end - range.begin);
+             std::to_string(place.end - place.begin);
     }
     return std::nullopt;
   }
@@ -123,18 +120,19 @@ Error corrupt(const fs::path& path, const std::string& why) {
                "the file is damaged or was cut short; fetch it again"};
 }
 
-// The header as text, or why it cannot be one.
-Result<std::string_view> header_text(std::span<const std::byte> bytes, const fs::path& path) {
-  if (bytes.size() < kPrefixBytes) {
-    return corrupt(path, "is no safetensors file: only " + std::to_string(bytes.size()) + " bytes");
+// The header's length, which stands in the first 8 bytes of a file of `size` bytes.
+Result<std::uint64_t> header_length(const std::byte* prefix, std::uint64_t size,
+                                    const fs::path& path) {
+  if (size < kPrefixBytes) {
+    return corrupt(path, "is no safetensors file: only " + std::to_string(size) + " bytes");
   }
   std::uint64_t length = 0;
-  std::memcpy(&length, bytes.data(), kPrefixBytes);
-  if (length > kMostHeaderBytes || length > bytes.size() - kPrefixBytes) {
+  std::memcpy(&length, prefix, kPrefixBytes);
+  if (length > kMostHeaderBytes || length > size - kPrefixBytes) {
     return corrupt(path, "its header claims " + std::to_string(length) + " bytes, the file has " +
-                             std::to_string(bytes.size()));
+                             std::to_string(size));
   }
-  return std::string_view(reinterpret_cast<const char*>(bytes.data()) + kPrefixBytes, length);
+  return length;
 }
 
 std::optional<std::string> read_metadata(const json& object,
@@ -147,24 +145,70 @@ std::optional<std::string> read_metadata(const json& object,
   return std::nullopt;
 }
 
-// Ranges must follow each other without hole or overlap from 0 to the end of the data.
-std::optional<std::string> check_coverage(std::vector<std::pair<Range, std::string>> ranges,
+// The places must follow each other without hole or overlap from 0 to the end of the data. Sorts
+// them.
+std::optional<std::string> check_coverage(std::vector<TensorPlace>& places,
                                           std::uint64_t data_bytes) {
-  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.begin, a.first.end) < std::pair(b.first.begin, b.first.end);
+  std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   std::uint64_t position = 0;
-  for (const auto& [range, name] : ranges) {
-    if (range.begin != position) {
-      return "tensor \"" + name + "\" " +
-             (range.begin < position ? "overlaps the one before it" : "leaves a hole before it");
+  for (const TensorPlace& place : places) {
+    if (place.begin != position) {
+      return "tensor \"" + place.name + "\" " +
+             (place.begin < position ? "overlaps the one before it" : "leaves a hole before it");
     }
-    position = range.end;
+    position = place.end;
   }
   if (position != data_bytes) {
     return "has " + std::to_string(data_bytes - position) + " bytes that belong to no tensor";
   }
   return std::nullopt;
+}
+
+struct Header {
+  std::vector<TensorPlace> places;  // of the whole file
+  std::map<std::string, std::string> metadata;
+};
+Result<Header> parse_header(std::string_view text, std::uint64_t file_bytes, const fs::path& path) {
+  const Result<json> object = parse_json(text, path.string());  // refuses a name that stands twice
+  if (!object) return corrupt(path, "its header is not valid JSON: " + object.error().message);
+  if (!object->is_object()) return corrupt(path, "its header is not a JSON object");
+
+  const std::uint64_t data_begins = kPrefixBytes + text.size();
+  const std::uint64_t data_bytes = file_bytes - data_begins;
+  Header header;
+  for (const auto& [name, entry] : object->items()) {
+    if (name == kMetadataKey) {
+      if (const auto fault = read_metadata(entry, header.metadata)) return corrupt(path, *fault);
+      continue;
+    }
+    EntryReader reader(name, entry);
+    if (const auto fault = reader.read(data_bytes)) {
+      return corrupt(path, "tensor \"" + name + "\" " + *fault);
+    }
+    header.places.push_back(std::move(reader.place));
+  }
+  if (const auto fault = check_coverage(header.places, data_bytes)) return corrupt(path, *fault);
+  for (TensorPlace& place : header.places) {
+    place.begin += data_begins;
+    place.end += data_begins;
+  }
+  return header;
+}
+
+// Returns fewer bytes only at the file's end, or when it cannot be read.
+std::string read_at(int file, std::uint64_t begin, std::uint64_t bytes) {
+  std::string text(bytes, '\0');
+  std::size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t more =
+        ::pread(file, text.data() + have, text.size() - have, static_cast<off_t>(begin + have));
+    if (more <= 0) break;
+    have += static_cast<std::size_t>(more);
+  }
+  text.resize(have);
+  return text;
 }
 
 }  // namespace
@@ -177,35 +221,36 @@ std::int64_t tensor_type_bytes(TensorType type) {
   return kTypes[static_cast<std::size_t>(type)].bytes;
 }
 
+Result<std::vector<TensorPlace>> read_tensor_places(int file, const std::string& name) {
+  struct stat info {};
+  if (::fstat(file, &info) != 0) return corrupt(name, "cannot be read");
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  const std::string prefix = read_at(file, 0, kPrefixBytes);
+  const Result<std::uint64_t> length =
+      header_length(reinterpret_cast<const std::byte*>(prefix.data()),
+                    prefix.size() < kPrefixBytes ? prefix.size() : size, name);
+  if (!length) return length.error();
+  const std::string text = read_at(file, kPrefixBytes, *length);
+  if (text.size() < *length) return corrupt(name, "was cut short while it was read");
+  Result<Header> header = parse_header(text, size, name);
+  if (!header) return header.error();
+  return std::move(header->places);
+}
+
 Result<SafetensorsFile> SafetensorsFile::open(const fs::path& path) {
   Result<MappedFile> mapped = MappedFile::open(path);
   if (!mapped) return mapped.error();
   SafetensorsFile file(std::move(*mapped));
   const std::span<const std::byte> bytes = file.file_.bytes();
-  const Result<std::string_view> text = header_text(bytes, path);
-  if (!text) return text.error();
-  const Result<json> header = parse_json(*text, path.string());  // refuses a name that stands twice
-  if (!header) return corrupt(path, "its header is not valid JSON: " + header.error().message);
-  if (!header->is_object()) return corrupt(path, "its header is not a JSON object");
-
-  const auto data = bytes.subspan(kPrefixBytes + text->size());
-  std::vector<std::pair<Range, std::string>> ranges;
-  for (const auto& [name, entry] : header->items()) {
-    if (name == kMetadataKey) {
-      if (const auto fault = read_metadata(entry, file.metadata_)) return corrupt(path, *fault);
-      continue;
-    }
-    EntryReader reader(name, entry);
-    if (const auto fault = reader.read(data.size())) {
-      return corrupt(path, "tensor \"" + name + "\" " + *fault);
-    }
-    const Range range = reader.range;
-    reader.tensor.bytes = data.subspan(range.begin, range.end - range.begin);
-    file.tensors_.push_back(std::move(reader.tensor));
-    ranges.emplace_back(range, name);
-  }
-  if (const auto fault = check_coverage(std::move(ranges), data.size())) {
-    return corrupt(path, *fault);
+  const Result<std::uint64_t> length = header_length(bytes.data(), bytes.size(), path);
+  if (!length) return length.error();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kPrefixBytes, *length);
+  Result<Header> header = parse_header(text, bytes.size(), path);
+  if (!header) return header.error();
+  file.metadata_ = std::move(header->metadata);
+  for (TensorPlace& place : header->places) {
+    file.tensors_.push_back({std::move(place.name), place.type, std::move(place.shape),
+                             bytes.subspan(place.begin, place.end - place.begin)});
   }
   std::sort(file.tensors_.begin(), file.tensors_.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });

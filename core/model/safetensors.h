@@ -56,6 +56,20 @@ struct StoredTensor {
   std::span<const std::byte> bytes;
 };
 
+// Where one tensor of a file is. `begin` and `end` count from the file's first byte.
+struct TensorPlace {
+  std::string name;
+  TensorType type;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
+// What the header says, checked as by SafetensorsFile::open, read without mapping: for a file that
+// somebody else could cut short meanwhile. `file` is open for reading; `name` is for the messages.
+// Sorted by place. Errors: corrupt.
+Result<std::vector<TensorPlace>> read_tensor_places(int file, const std::string& name);
+
 // An open file. Its tensors' bytes are the mapped file: valid as long as this object.
 class SafetensorsFile {
  public:

@@ -26,7 +26,7 @@ struct UploadReport {
   std::string state;
   std::int64_t step = 0;
   std::string commit;   // when safe
-  std::string message;  // why it is not safe yet
+  std::string message;  // why it is not safe yet; what is wrong with it, if it is safe and broken
   std::optional<WallTime> at;
 };
 

@@ -9,6 +9,7 @@
 
 #include "agent/extension.h"
 #include "agent/state.h"
+#include "core/exit_code.h"
 #include "core/run/rescue_budget.h"
 
 namespace mayfly {
@@ -280,6 +281,23 @@ TEST_F(EndingStagesTest, AnAdapterThatIsNotFiniteIsKeptAndSaid) {
   turn();
   EXPECT_EQ(state_.uploads[0].state, Upload::State::safe);
   EXPECT_EQ(state_.warnings.back(), "main: it holds numbers that are not finite");
+  answer("logs", 0);
+  for (int i = 0; i < 5 && !state_.exit_code; ++i) turn();
+  EXPECT_EQ(state_.exit_code, static_cast<int>(ExitCode::diverged)) << "no good end";
+}
+
+TEST_F(EndingStagesTest, ABrokenCheckpointBesideAGoodAdapterIsAWarningOnly) {
+  finish(10min);
+  Upload broken;
+  broken.label = "checkpoint-epoch-1";
+  broken.state = Upload::State::safe;
+  broken.flag = "it holds numbers that are not finite";
+  state_.uploads.push_back(broken);
+  answer("main", 0);
+  turn();
+  answer("logs", 0);
+  for (int i = 0; i < 5 && !state_.exit_code; ++i) turn();
+  EXPECT_EQ(state_.exit_code, 0);
 }
 
 // ---- a machine that is taken away ----

@@ -5,6 +5,7 @@
 
 #include "agent/replay.h"
 #include "core/atomic_file.h"
+#include "core/exit_code.h"
 #include "core/provider/receipt.h"
 #include "core/run/request.h"
 #include "core/run/run_status.h"
@@ -129,6 +130,26 @@ TEST_F(LocalRunTest, ATrainerThatHangsIsStartedOnceMoreAndThenGivenUp) {
   EXPECT_EQ(status->exit_code, 10);
   EXPECT_EQ(status->trainer_restarts, 1);
   EXPECT_EQ(processes_left(), 0);
+}
+
+// Beside it: where the log would be stands a link to another file, which stays as it was.
+TEST_F(LocalRunTest, AnAdapterThatIsNotFiniteIsPublishedAndIsNoGoodEnd) {
+  start_hub();
+  plan_.config.generate.vars["not_finite"] = "yes";
+  fs::create_directories(root_ / "run/logs");
+  std::ofstream(root_ / "victim") << "untouched";
+  fs::create_symlink(root_ / "victim", root_ / "run/logs/agent.log");
+  launch(600s);
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->reason, "finished");
+  EXPECT_EQ(status->exit_code, static_cast<int>(ExitCode::diverged));
+  ASSERT_FALSE(status->uploads.empty());
+  EXPECT_EQ(status->uploads.back().label, "main");
+  EXPECT_EQ(status->uploads.back().state, "safe");
+  EXPECT_NE(status->uploads.back().message.find("not finite"), std::string::npos);
+  EXPECT_EQ(*read_file(root_ / "victim"), "untouched");
 }
 
 TEST_F(LocalRunTest, AHubThatCannotBeReachedCostsTheUploadAndNotTheEnd) {

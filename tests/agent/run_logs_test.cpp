@@ -74,6 +74,20 @@ TEST_F(RunLogsTest, AnErrorLogSaysWhatIsKnown) {
   EXPECT_EQ(text.find("anary"), std::string::npos);
 }
 
+TEST_F(RunLogsTest, NothingIsReadThroughALinkInTheFoldersPlace) {
+  put("elsewhere/train.log", "the key to the account\n");
+  put("elsewhere/stack.txt", "the key to the account\n");
+  std::filesystem::create_directory_symlink(folder_ / "elsewhere", run_.logs());
+  put("agent/status.json", "{}");
+  const auto files = collect_logs(run_, "my-run", {});
+  ASSERT_TRUE(files);
+  EXPECT_EQ(files->size(), 1U);
+  const auto error =
+      collect_error_log(run_, {"2026-11-22T14:02:11.482Z", "sft", "it broke", "", ""}, {});
+  ASSERT_TRUE(error);
+  EXPECT_EQ(read_file(error->source)->find("the key"), std::string::npos);
+}
+
 TEST_F(RunLogsTest, AnErrorLogIsAtMostTwoMegabytesAndKeepsTheTrainersLastWords) {
   const std::string line = std::string(99, 'x') + "\n";
   std::string log;

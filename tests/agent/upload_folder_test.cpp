@@ -95,6 +95,14 @@ TEST_F(UploadFolderTest, ACheckpointThatIsCutShortOrChangedIsNotSent) {
   EXPECT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
 }
 
+TEST_F(UploadFolderTest, ALinkInTheFoldersPlaceIsRefused) {
+  fs::rename(folder_ / "checkpoints/checkpoint-8", folder_ / "elsewhere");
+  fs::create_directory_symlink(folder_ / "elsewhere", folder_ / "checkpoints/checkpoint-8");
+  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  ASSERT_FALSE(files);
+  EXPECT_EQ(files.error().kind, ErrorKind::refused);
+}
+
 TEST_F(UploadFolderTest, TheListsHashIsThatOfSha256sumsOutput) {
   const fs::path file = put("a", "hello");
   EXPECT_EQ(*list_sha256({{file, "a"}}), sha256_hex(sha256_hex("hello") + "  a\n"));

@@ -3,8 +3,10 @@
 #include "agent/upload_queue.h"
 
 #include <atomic>
+#include <cmath>
 #include <thread>
 
+#include "core/model/safetensors.h"
 #include "tests/fakes/fake_store.h"
 #include "tests/fakes/temporary_folder.h"
 
@@ -68,6 +70,30 @@ TEST_F(UploadQueueTest, AFailureIsReportedAndTheNextTaskIsTried) {
   EXPECT_EQ(results[0].error->kind, ErrorKind::unreachable);
   EXPECT_EQ(results[0].error->message, "uploading checkpoint-epoch-1: reset by peer");
   EXPECT_FALSE(results[1].error);
+}
+
+TEST_F(UploadQueueTest, ABrokenAdapterGoesUpFlagged) {
+  const float broken[] = {1, INFINITY};
+  const float good[] = {1, 2};
+  for (const auto& weights : {broken, good}) {
+    const auto path = folder_ / "adapter_model.safetensors";
+    ASSERT_TRUE(write_safetensors(
+        path, {{"lora", TensorType::f32, {2}, std::as_bytes(std::span(weights, 2))}}));
+    UploadQueue queue(store_, clock_);
+    queue.push({.label = "main",
+                .branch = "main",
+                .summary = "my-run: main",
+                .files = {{path, "adapter_model.safetensors"}}});
+    const auto results = wait_for(queue, 1);
+    ASSERT_EQ(results.size(), 1U);
+    EXPECT_FALSE(results[0].error);
+    EXPECT_EQ(store_.list("main")->size(), 1U) << "a broken adapter is not a lost one";
+    EXPECT_EQ(results[0].flag.empty(), weights == good) << results[0].flag;
+    EXPECT_EQ(store_.summaries.back(),
+              weights == good ? "my-run: main"
+                              : "my-run: main [FLAGGED, not finite: 1 numbers in 1 tensors, first "
+                                "in lora]");
+  }
 }
 
 // A store whose first commit waits until it is let go.

@@ -22,7 +22,7 @@ class FakeStore final : public Store {
     branches_made.push_back(branch);
     return Unit{};
   }
-  Result<StoreCommit> commit(const std::string& branch, const std::string&,
+  Result<StoreCommit> commit(const std::string& branch, const std::string& summary,
                              const std::vector<StoreUpload>& files) override {
     if (!commit_errors.empty()) {
       const Error error = commit_errors.front();
@@ -38,6 +38,7 @@ class FakeStore final : public Store {
                         git_blob_id(*bytes)});
     }
     if (loses_a_file && !stored.empty()) stored.pop_back();
+    summaries.push_back(summary);
     commits[id] = stored;
     heads[branch] = id;
     return StoreCommit{id};
@@ -59,6 +60,7 @@ class FakeStore final : public Store {
   std::deque<Error> commit_errors;  // of the next commits
   bool loses_a_file = false;        // answers well, and does not list the last file
   std::vector<std::string> branches_made;
+  std::vector<std::string> summaries;
   std::map<std::string, std::vector<StoredFile>> commits;
   std::map<std::string, std::string> heads;
 };

@@ -3,7 +3,7 @@
 //
 // The plan's generate.vars say how it behaves: steps_per_epoch, step_ms, and faults: crash_at
 // (a step at which it ends with code 10 and a reason, each time), hang_at (stops reporting),
-// deaf (ignores SIGTERM).
+// deaf (ignores SIGTERM), not_finite (its weight is not a number).
 #include <atomic>
 #include <cmath>
 #include <csignal>
@@ -16,6 +16,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/model/safetensors.h"
 #include "core/run/checkpoint_folder.h"
 #include "core/run/directory.h"
 #include "core/run/event.h"
@@ -120,9 +121,13 @@ class FakeTrainer {
     }
     fs::create_directories(fresh);
     nlohmann::json saved = {{"step", step_}, {"weight", weight_}};
-    for (const char* file : {"adapter_model.safetensors", "resume.json"}) {
-      if (const Status done = write_file(fresh / file, json_line(saved)); !done) return done;
-    }
+    if (const Status done = write_file(fresh / "resume.json", json_line(saved)); !done) return done;
+    const bool broken = plan_.config.generate.vars.count("not_finite") > 0;
+    const double weight = broken ? std::nan("") : weight_;
+    const Status weights =
+        write_safetensors(fresh / "adapter_model.safetensors",
+                          {{"weight", TensorType::f64, {1}, std::as_bytes(std::span(&weight, 1))}});
+    if (!weights) return weights;
     if (const Status done = write_file(fresh / "adapter_config.json", "{}"); !done) return done;
     if (const auto done = write_manifest(fresh); !done) return done.error();
     return publish_folder(fresh, target);

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/atomic_file.h"
+#include "core/descriptor.h"
 
 namespace mayfly {
 namespace {
@@ -41,7 +43,12 @@ class SafetensorsTest : public testing::Test {
   }
   // The message of the error that opening such a file gives; "" if it opens.
   std::string refusal(const std::string& header, std::size_t data_bytes) {
-    const auto file = SafetensorsFile::open(write("bad.safetensors", header, data_bytes));
+    const fs::path path = write("bad.safetensors", header, data_bytes);
+    const auto file = SafetensorsFile::open(path);
+    // Both readers say the same.
+    const Descriptor plain(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const auto places = read_tensor_places(plain.get(), path.string());
+    EXPECT_EQ(places ? "" : places.error().message, file ? "" : file.error().message);
     if (file) return "";
     EXPECT_EQ(file.error().kind, ErrorKind::corrupt);
     EXPECT_THAT(file.error().message, HasSubstr("bad.safetensors"));
@@ -53,6 +60,43 @@ class SafetensorsTest : public testing::Test {
 
 std::span<const std::byte> bytes_of(const std::vector<float>& values) {
   return std::as_bytes(std::span(values));
+}
+
+TEST_F(SafetensorsTest, PlainReadsFindEachTensorWhereTheMapHasIt) {
+  const std::vector<float> a = {1, 2, 3, 4, 5, 6}, b = {7};
+  const fs::path path = folder_ / "two.safetensors";
+  ASSERT_TRUE(write_safetensors(path, {{"a", TensorType::f32, {2, 3}, bytes_of(a)},
+                                       {"b", TensorType::f32, {1}, bytes_of(b)}}));
+  const Descriptor plain(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto places = read_tensor_places(plain.get(), "two");
+  const auto file = SafetensorsFile::open(path);
+  ASSERT_TRUE(places && file);
+  ASSERT_EQ(places->size(), 2U);
+  const Result<std::string> whole = read_file(path);
+  for (const TensorPlace& place : *places) {
+    const StoredTensor* const mapped = file->find(place.name);
+    ASSERT_NE(mapped, nullptr);
+    ASSERT_EQ(place.end - place.begin, mapped->bytes.size());
+    EXPECT_EQ(std::memcmp(whole->data() + place.begin, mapped->bytes.data(), mapped->bytes.size()),
+              0);
+    EXPECT_EQ(place.shape, mapped->shape);
+  }
+}
+
+// Cut short to every length, as by a process that writes it meanwhile.
+TEST_F(SafetensorsTest, PlainReadsOfAFileThatIsCutShortAreAnError) {
+  const std::vector<float> a = {1, 2};
+  const fs::path path = folder_ / "cut.safetensors";
+  ASSERT_TRUE(write_safetensors(path, {{"a", TensorType::f32, {2}, bytes_of(a)}}));
+  const auto size = static_cast<off_t>(fs::file_size(path));
+  const Descriptor plain(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(read_tensor_places(plain.get(), "cut"));
+  for (off_t left = size - 1; left >= 0; --left) {
+    ASSERT_EQ(::truncate(path.c_str(), left), 0);
+    const auto places = read_tensor_places(plain.get(), "cut");
+    ASSERT_FALSE(places) << left;
+    EXPECT_EQ(places.error().kind, ErrorKind::corrupt);
+  }
 }
 
 TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
