@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/host_state.h"
+#include "agent/kept_secrets.h"
 #include "agent/layers_seen.h"
 #include "agent/report.h"
 #include "agent/run_logs.h"
@@ -268,6 +269,7 @@ void Machine::move_fuse(Age hard_deadline) {
 }
 
 void Machine::ask_destroy() {
+  forget_secrets(parts_.kept_secrets);  // nothing is uploaded any more, by no life after a reboot
   const Status asked = parts_.provider.terminate(parts_.instance);
   // An instance that the provider does not know any more is what was wanted.
   const bool unknown = !asked && asked.error().kind == ErrorKind::not_found;

@@ -30,7 +30,8 @@ struct MachineParts {
   Provider& provider;
   std::vector<Store*> sinks;  // the hub first; empty: nothing is uploaded
   Clock& clock;
-  std::vector<Secret> secrets = {};  // to be taken out of what is uploaded of the logs
+  std::vector<Secret> secrets = {};         // to be taken out of what is uploaded of the logs
+  std::filesystem::path kept_secrets = {};  // on disk, for a reboot; removed before the end
 };
 
 class Machine final : public World {

@@ -25,6 +25,7 @@
 #include "agent/extension.h"
 #include "agent/heartbeat.h"
 #include "agent/install.h"
+#include "agent/kept_secrets.h"
 #include "agent/local_boot.h"
 #include "agent/loop.h"
 #include "agent/machine.h"
@@ -198,7 +199,7 @@ struct RunPaths {
   std::string trainer_unit;
 };
 
-int run_plan(const RunPaths& paths) {
+int run_plan(RunPaths paths) {
   Result<RunPlan> plan = read_plan(paths.plan);
   if (!plan) return fail(plan.error());
   const char* id = std::getenv("MAYFLY_INSTANCE_ID");
@@ -208,6 +209,7 @@ int run_plan(const RunPaths& paths) {
   open_log(run);
 
   close_up();
+  paths.secrets = secrets_of_this_boot(paths.secrets, kept_secrets_file());
   const int signals = signal_descriptor();
   SystemClock clock;
   Heartbeat heartbeat(paths.heartbeat, clock);
@@ -234,7 +236,8 @@ int run_plan(const RunPaths& paths) {
                    .provider = **provider,
                    .sinks = sinks,
                    .clock = clock,
-                   .secrets = hub.secrets});
+                   .secrets = hub.secrets,
+                   .kept_secrets = kept_secrets_file()});
   AgentState state = machine.remembered_state();
   const auto steering = open_steering(run, static_cast<int>(plan->config.agent.http_port), clock);
   if (steering) {
@@ -252,11 +255,12 @@ int run_plan(const RunPaths& paths) {
   run_for_ever(machine, policy, std::move(state), signals, heartbeat);
 }
 
-int rescue(const RunPaths& paths) {
+int rescue(RunPaths paths) {
   const Result<RunPlan> plan = read_plan(paths.plan);
   if (!plan) return fail(plan.error());
   (void)start_log("rescue", LogLevel::info);
   close_up();
+  paths.secrets = secrets_of_this_boot(paths.secrets, kept_secrets_file());
   SystemClock clock;
   const Result<std::string> done = rescue_run(*plan, paths.secrets, paths.trainer_unit, clock);
   if (!done) return fail(done.error());

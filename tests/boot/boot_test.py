@@ -56,6 +56,7 @@ def whole():
         status = json.loads((m.box.disk / RUN[1:] / "agent/status.json").read_text())
         m.check(status["exit_code"] == 0, f"ended with {status['exit_code']}")
         m.check("checkpoint-epoch-2" in m.branches(), f"on the hub: {m.branches()}")
+        m.check(not (m.box.disk / "var/lib/mayfly/secrets.kept").exists(), "secrets outlive the end")
     finally:
         m.close()
 
@@ -76,6 +77,7 @@ def look_at_sandbox(m):
         "metadata": "curl -s -m 3 http://169.254.169.254/",
         "secrets": "cat /run/mayfly/secrets.json",
         "destroy request": "cat /var/lib/mayfly/destroy.curl",
+        "kept secrets": "cat /var/lib/mayfly/secrets.kept",
         "user-data": "cat /var/lib/cloud/seed/nocloud/user-data",
         "credentials": "cat /run/credentials/mayfly-agent.service/secrets.json",
         "heartbeat": "echo x > /run/mayfly/heartbeat",
@@ -107,7 +109,10 @@ def look_for_secrets(m):
             except OSError:
                 continue
             found += [f"{part} of {pid}" for canary in canaries if canary in text]
-    allowed = {"/run/mayfly/secrets.json", "/var/lib/mayfly/destroy.curl"}
+    allowed = {"/run/mayfly/secrets.json", "/var/lib/mayfly/destroy.curl",
+               "/var/lib/mayfly/secrets.kept"}
+    m.check(os.stat(m.box.path("/var/lib/mayfly/secrets.kept")).st_mode & 0o777 == 0o600,
+            "others may read the kept secrets")
     for top in ("/run", "/var/log", "/var/lib", "/opt/mayfly", "/tmp", "/root", "/etc"):
         for folder, _, names in os.walk(m.box.path(top)):
             for name in names + [n for n in names if n.startswith("core")]:
@@ -446,6 +451,29 @@ def reboot_during_install():
         m.check(after < before, f"{before} s were left before the reboot, {after} after")
         m.wait_end(60)
         m.check(m.fired() == "start", f"reason: {m.fired()}")
+    finally:
+        m.close()
+
+
+@scenario("commit")
+def agent_restarts_after_a_reboot():
+    """As after a panic of the kernel, which tells nobody. The memory with the hub's token is gone and
+    nobody pushes it again: the run goes on all the same, and what it trains is published."""
+    m = Machine("again", hub=True, push="no", epochs=3, step_ms=60, steps_per_epoch=60)
+    try:
+        m.boot().wait_checkpoint()
+        m.check(not m.branches(), f"on the hub before the reboot: {m.branches()}")
+        m.box.run("systemctl", "reboot", "--force", "--force")
+        m.wait("the reboot", m.box.wants_to_boot_again, 60)
+        m.boot(pushed=False)
+        m.wait("the second boot", lambda: m.box.read("/run/mayfly/armed"), 60)
+        m.check(not m.box.path("/run/mayfly/secrets.json").exists(), "the token is in memory")
+        m.wait_end(90)
+        m.check([who for _, who in m.provider.asked] == ["agent"], f"asked: {m.provider.asked}")
+        status = json.loads((m.box.disk / RUN[1:] / "agent/status.json").read_text())
+        m.check(status["exit_code"] == 0, f"ended with {status['exit_code']}")
+        sent = {upload["label"]: upload["state"] for upload in status["uploads"]}
+        m.check(sent == {"main": "safe"}, f"uploads: {status['uploads']}")
     finally:
         m.close()
 

@@ -122,8 +122,10 @@ class Machine:
                      "MAYFLY_STATE_DIR=/var/lib/mayfly/state\nHOME=/root\n")
         self.box.put(RECORD, (self.folder / "instance.json").read_text(), 0o600)
 
-    def boot(self):
+    def boot(self, pushed=True):
         self.box.boot()
+        if not pushed:
+            return self
         threading.Thread(target=self.push_secrets, daemon=True).start()
         return self
 
