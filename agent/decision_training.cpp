@@ -30,6 +30,8 @@ void Decision::fetch() {
 }
 
 void Decision::start_trainer() {
+  // An age that jumped, over a reboot: this same turn ends the run (keep_deadlines).
+  if (seen_.age >= first_deadline(limit_).stop_at) return;
   state_.trainer_wanted = true;
   if (seen_.trainer.kind == TrainerView::Kind::running) {
     // A life of the agent whose last state was not saved had started it: there is never a second.

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/checkpoint_bytes.h"
 #include "agent/host_state.h"
 #include "agent/kept_secrets.h"
 #include "agent/layers_seen.h"
@@ -74,8 +75,15 @@ Machine::Machine(MachineParts parts)
       fetcher_(parts_.plan, run_, parts_.download) {
   const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
-  age_.emplace(parts_.created_at, memory ? std::optional(memory->mark) : std::nullopt, boot_id(),
-               parts_.clock);
+  // A life of this boot goes on from its own mark, whatever the wall clock says.
+  FirstAge first;
+  if (!memory || memory->mark.boot_id != boot_id()) first = parts_.first_age();
+  age_.emplace(parts_.clock.now() - first.age, memory ? std::optional(memory->mark) : std::nullopt,
+               boot_id(), parts_.clock);
+  if (!first.alarm.empty()) {
+    log_warn(first.alarm);
+    remembered_.warnings.push_back(first.alarm);
+  }
   if (!memory) {
     remembered_.entered_at = age_->age();
     remembered_.progress_at = age_->age();
@@ -84,6 +92,7 @@ Machine::Machine(MachineParts parts)
   }
   trainer_.adopt();
   look_at_instance();  // it may be on its end already
+  if (!parts_.metadata_service.empty()) reclaim_.emplace(parts_.metadata_service);
   for (Store* const sink : parts_.sinks) {
     uploads_.push_back(std::make_unique<UploadQueue>(*sink, parts_.clock));
   }
@@ -110,6 +119,7 @@ Observation Machine::observe() {
   seen.self_tests = self_tests_;
   seen.requests = waiting_requests(run_);
   seen.terminations = std::exchange(terminations_, 0);
+  seen.reclaim_notice = reclaim_ && reclaim_->noticed();
   if (seen.trainer.kind != TrainerView::Kind::running) {
     seen.newest_checkpoint = checkpoints_.newest();
   }
@@ -195,7 +205,7 @@ void Machine::take_upload_results(Observation& seen) {
 void Machine::start_self_tests() {
   self_tests_ = {SelfTestView::Kind::running,
                  {test_destroy_right(parts_.provider, parts_.instance, parts_.plan.run_id),
-                  test_disk(run_.root), test_fuse()}};
+                  test_disk(run_.root, checkpoint_bytes(parts_.plan, run_)), test_fuse()}};
   if (uploads_.empty()) {
     self_tests_.kind = SelfTestView::Kind::done;
     return;

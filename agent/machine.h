@@ -2,6 +2,7 @@
 // the provider, the hub.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -10,7 +11,9 @@
 #include "agent/fetch.h"
 #include "agent/journal.h"
 #include "agent/loop.h"
+#include "agent/reclaim_watch.h"
 #include "agent/trainer_process.h"
+#include "agent/true_time.h"
 #include "agent/upload_queue.h"
 #include "core/provider/provider.h"
 #include "core/run/event_tail.h"
@@ -30,7 +33,10 @@ struct MachineParts {
   Provider& provider;
   std::vector<Store*> sinks;  // the hub first; empty: nothing is uploaded
   Clock& clock;
-  std::vector<Secret> secrets = {};         // to be taken out of what is uploaded of the logs
+  std::function<FirstAge()> first_age;  // asked by the first life of a boot
+  std::vector<Secret> secrets = {};     // to be taken out of what is uploaded of the logs
+  std::string metadata_service =
+      {};  // that says when the machine is taken away; "" : there is none
   std::filesystem::path kept_secrets = {};  // on disk, for a reboot; removed before the end
 };
 
@@ -76,6 +82,7 @@ class Machine final : public World {
   CheckpointSearch checkpoints_;
   TrainerProcess trainer_;
   Fetcher fetcher_;
+  std::optional<ReclaimWatch> reclaim_;
   // One a sink, each with a thread of its own: one that hangs does not hold up the next.
   std::vector<std::unique_ptr<UploadQueue>> uploads_;
 

@@ -34,12 +34,15 @@
 #include "agent/report.h"
 #include "agent/rescue.h"
 #include "agent/steering.h"
+#include "agent/true_time.h"
 #include "core/atomic_file.h"
 #include "core/config/resolved.h"
 #include "core/exit_code.h"
+#include "core/http/curl_client.h"
 #include "core/log.h"
-#include "core/provider/cloud_keys.h"
 #include "core/open_beneath.h"
+#include "core/process_table.h"
+#include "core/provider/cloud_keys.h"
 #include "core/provider/local_end.h"
 #include "core/provider/registry.h"
 #include "core/run/directory.h"
@@ -167,6 +170,30 @@ Result<std::unique_ptr<Provider>> provider_of(const RunPlan& plan, const std::st
   return make_provider(plan.offer.provider, settings, clock);
 }
 
+// Who else can tell the time: the hub, and the provider's own address or the one that was set.
+std::vector<std::string> time_servers(const RunPlan& plan) {
+  std::vector<std::string> addresses;
+  if (!plan.hub_endpoint.empty()) addresses.push_back(plan.hub_endpoint);
+  if (const CloudRow* const row = cloud_row(plan.offer.provider)) {
+    const char* const set = std::getenv(std::string(row->endpoint_variable).c_str());
+    std::string address(set == nullptr ? row->endpoint : set);
+    if (const auto mark = address.find("{region}"); mark != std::string::npos) {
+      address.replace(mark, std::string_view("{region}").size(), plan.offer.region);
+    }
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
+FirstAge age_now(const RunPlan& plan, WallTime since, Clock& clock) {
+  CurlHttpClient http(curl_options_from_environment());
+  const std::vector<TimeReading> readings = ask_the_time(http, time_servers(plan));
+  const char* const root = std::getenv("MAYFLY_ROOT");
+  const fs::path memory = fs::path(root == nullptr ? "/" : root) / "run/mayfly";
+  const std::optional<Age> life = life_by_fuse(memory, boot_id(), clock.steady_now());
+  return first_age(since, clock.now(), readings, life);
+}
+
 // A run that cannot even begin still ends in good order: it says why, and the instance goes.
 AgentState failed_start(AgentState state, const Error& error) {
   if (state.reason != StopReason::none) return state;
@@ -236,7 +263,9 @@ int run_plan(RunPaths paths) {
                    .provider = **provider,
                    .sinks = sinks,
                    .clock = clock,
+                   .first_age = [&] { return age_now(*plan, billing.since, clock); },
                    .secrets = hub.secrets,
+                   .metadata_service = metadata_service(plan->offer.provider),
                    .kept_secrets = kept_secrets_file()});
   AgentState state = machine.remembered_state();
   const auto steering = open_steering(run, static_cast<int>(plan->config.agent.http_port), clock);

@@ -10,6 +10,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uintmax_t kDiskBytes = 100 << 20;  // logs, journal, frozen adapters
+// The one that is written, the one that is safe, and one that is being uploaded (reliability).
+constexpr std::uintmax_t kCheckpoints = 3;
 
 }  // namespace
 
@@ -27,18 +29,21 @@ SelfTest test_destroy_right(Provider& provider, const InstanceId& id, const std:
   return {"destroy", {}};
 }
 
-SelfTest test_disk(const fs::path& run_dir) {
+SelfTest test_disk(const fs::path& run_dir, std::optional<std::int64_t> checkpoint) {
   std::error_code code;
   const fs::space_info space = fs::space(run_dir, code);
   if (code) {
     return {"disk", Error{ErrorKind::refused, run_dir.string() + ": " + code.message()}};
   }
-  if (space.available < kDiskBytes) {
-    return {"disk",
-            Error{ErrorKind::no_space, std::to_string(space.available >> 20) + " MB are free at " +
-                                           run_dir.string() + "; 100 MB are needed"}};
+  const std::uintmax_t needed =
+      kDiskBytes + kCheckpoints * static_cast<std::uintmax_t>(checkpoint.value_or(0));
+  if (space.available >= needed) return {"disk", {}};
+  std::string text = std::to_string(space.available >> 20) + " MB are free at " + run_dir.string() +
+                     "; " + std::to_string(needed >> 20) + " MB are needed";
+  if (checkpoint) {
+    text += ", three checkpoints of " + std::to_string(*checkpoint >> 20) + " MB and 100 MB";
   }
-  return {"disk", {}};
+  return {"disk", Error{ErrorKind::no_space, text}};
 }
 
 SelfTest test_fuse() {

@@ -5,7 +5,9 @@
 // may be).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "agent/state.h"
 
@@ -15,9 +17,10 @@ namespace mayfly {
 // would end it. An instance that is not listed yet is unreachable.
 SelfTest test_destroy_right(Provider& provider, const InstanceId& id, const std::string& run_id);
 
-// "disk": whether the run directory takes what the agent itself writes. Room for checkpoints the
-// trainer proves, by writing one of full size before the first step.
-SelfTest test_disk(const std::filesystem::path& run_dir);
+// "disk": whether the run directory has room for three checkpoints of that size (agent/
+// checkpoint_bytes.h), where it is known, and for what the agent itself writes. That the trainer's
+// fit, the trainer proves too, by writing one of full size before the first step.
+SelfTest test_disk(const std::filesystem::path& run_dir, std::optional<std::int64_t> checkpoint);
 
 // "fuse": whether the start-up has armed the fuse that ends this instance without us.
 SelfTest test_fuse();

@@ -1,8 +1,9 @@
 #include "core/model/training_memory.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
+
+#include "core/model/weight_names.h"
 
 namespace mayfly {
 
@@ -14,23 +15,6 @@ constexpr std::int64_t kDriver = 600'000'000;
 // Slices of 32 MiB, in the type of computing and twice in float32 (trainer/ops/cross_entropy.h).
 constexpr std::int64_t kLogits = 5 * (std::int64_t{32} << 20);
 
-struct Projection {
-  std::string_view name;
-  std::int64_t in;
-  std::int64_t out;
-};
-
-std::array<Projection, 7> projections(const Architecture& model) {
-  const std::int64_t width = model.width;
-  return {Projection{"q_proj", width, model.query_width()},
-          {"k_proj", width, model.kv_width()},
-          {"v_proj", width, model.kv_width()},
-          {"o_proj", model.query_width(), width},
-          {"gate_proj", width, model.ff_width},
-          {"up_proj", width, model.ff_width},
-          {"down_proj", model.ff_width, width}};
-}
-
 bool is_target(const LoraConfig& lora, std::string_view name) {
   return std::any_of(
       lora.target_modules.begin(), lora.target_modules.end(),
@@ -41,8 +25,10 @@ bool is_target(const LoraConfig& lora, std::string_view name) {
 
 std::int64_t adapter_parameters(const Architecture& model, const LoraConfig& lora) {
   std::int64_t a_block = 0;
-  for (const Projection& projection : projections(model)) {
-    if (is_target(lora, projection.name)) a_block += lora.r * (projection.in + projection.out);
+  for (const Projection projection : kProjections) {
+    if (!is_target(lora, projection_name(projection))) continue;
+    a_block +=
+        lora.r * (projection_inputs(model, projection) + projection_outputs(model, projection));
   }
   return model.layers * a_block;
 }

@@ -170,6 +170,33 @@ TEST_F(LocalRunTest, AHubThatCannotBeReachedCostsTheUploadAndNotTheEnd) {
   EXPECT_TRUE(fs::exists(run.adapter() / "adapter_model.safetensors"));
 }
 
+// A metadata service that gives notice at its third question, about ten seconds into the run.
+TEST_F(LocalRunTest, AMachineThatTheProviderTakesLeavesItsAdapterOnTheHub) {
+  start_hub();
+  const std::string token = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntoken";
+  const std::string none = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+  const std::string body = R"({"action": "terminate", "time": "2026-11-22T14:02:11Z"})";
+  const std::string notice =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  RawServer service({{token}, {none}, {none}, {notice}});
+  ::setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url("").c_str(), 1);
+  plan_.config.generate.vars = {{"step_ms", "100"}, {"steps_per_epoch", "100000"}};
+  launch(600s);
+  ::unsetenv("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  ASSERT_TRUE(wait_for([&] { return service.requests().size() == 4; }, 60s)) << console();
+  const WallTime noticed = clock_.now();
+  ASSERT_TRUE(wait_until_gone()) << console();
+  const Result<RunStatus> status = read_status(RunDirectory{plan_.run_dir}.status());
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->reason, "reclaimed") << status->detail;
+  EXPECT_EQ(status->exit_code, static_cast<int>(ExitCode::reclaimed));
+  ASSERT_EQ(status->uploads.size(), 1U);
+  EXPECT_EQ(status->uploads[0].state, "safe");
+  EXPECT_GT(status->step, 0);
+  EXPECT_EQ(status->uploads[0].label, "stopped-step-" + std::to_string(status->step));
+  EXPECT_LE(*status->uploads[0].at - noticed, 100s);
+}
+
 // It takes every connection and says nothing: the upload hangs, and the money does not wait for it.
 TEST_F(LocalRunTest, AHubThatHangsDoesNotDelayTheEndPastItsTime) {
   const RawServer silent(std::vector<RawAnswer>(1000, RawAnswer{"", false, true}));

@@ -15,10 +15,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/age.h"
 #include "agent/decision_record.h"
 #include "agent/journal.h"
 #include "agent/loop.h"
 #include "agent/state_json.h"
+#include "agent/true_time.h"
 #include "core/json.h"
 #include "tests/fakes/simulated_trainer.h"
 
@@ -70,7 +72,10 @@ class SimulatedWorld final : public World {
     trainer.evaluates = random_() % 2 == 0;
     if (trainer.deaf) ++fired["trainer deaf"];
     if (trainer.undead) ++fired["trainer undead"];
+    begin_to_count(std::nullopt);
   }
+  SimulatedWorld(const SimulatedWorld&) = delete;
+  SimulatedWorld& operator=(const SimulatedWorld&) = delete;
 
   // ---- the loop's side ----
 
@@ -78,11 +83,11 @@ class SimulatedWorld final : public World {
     moment();
     if (!begun_) {
       begun_ = true;
-      (void)journal_write(begin_record(policy_, "simulated", WallTime(age_), age_));
+      (void)journal_write(begin_record(policy_, "simulated", clock_.now(), meter_->age()));
     }
     Observation seen;
-    seen.now = WallTime(age_ + jumped_);
-    seen.age = age_;
+    seen.now = clock_.now();
+    seen.age = believed_age();
     seen.agent_started = std::exchange(agent_started_, false);
     seen.trainer = trainer_view();
     seen.events.assign(trainer.events.begin() + read_events_, trainer.events.end());
@@ -120,7 +125,7 @@ class SimulatedWorld final : public World {
     moment();
     const bool durable = can_write();
     if (durable) {
-      saved_ = json_line(memory_to_json({"run", {"boot", SteadyTime(age_), age_}, state}));
+      saved_ = json_line(memory_to_json({"run", meter_->mark(), state}));
       if (is_ending(state.stage)) destroying_saved = true;
     }
     moment();
@@ -153,9 +158,14 @@ class SimulatedWorld final : public World {
     fuse_moved_.reset();
     destroy_answer_.reset();
     instance_look_.reset();
-    if (saved_.empty()) return {};
+    if (saved_.empty()) {
+      begin_to_count(std::nullopt);
+      return {};
+    }
     const auto json = parse_json(saved_, "state");
-    return memory_from_json(*json)->state;
+    const AgentMemory memory = *memory_from_json(*json);
+    begin_to_count(memory.mark);
+    return memory.state;
   }
 
   // Whether the instance still exists, and the agent on it.
@@ -164,6 +174,14 @@ class SimulatedWorld final : public World {
   }
   Age age() const {
     return age_;
+  }
+  // What the agent takes it for, and by how much that was ever too little.
+  Age believed_age() {
+    const Age believed = meter_->age();
+    if (age_ - believed > kLifeTick) broken.push_back("T7: the instance was made younger");
+    if (believed - age_ > kUnseenStart) broken.push_back("T7: the instance was made older");
+    behind = std::max(behind, age_ - believed);
+    return believed;
   }
   std::optional<Age> ended_at() const {
     return ended_at_;
@@ -198,6 +216,8 @@ class SimulatedWorld final : public World {
     if (!happens(faults_.reboots, "reboot")) return false;
     if (trainer.alive) trainer.end(137);
     trainer.was = false;
+    ++boots_;
+    booted_at_ = age_;
     return true;
   }
 
@@ -220,8 +240,42 @@ class SimulatedWorld final : public World {
   std::optional<Age> asked_at;   // the first destroy call, whatever became of it
   std::optional<Age> notice_at;  // of reclaiming
   Age refused_for{};             // what destroying took because the provider failed
+  AgentState most_extended;      // its limits alone: as far as they were ever raised
+  Age behind{};                  // by which the agent took the instance for too young
 
  private:
+  // The machine's two clocks: one that can be set, and one since this boot.
+  class MachineClock final : public Clock {
+   public:
+    explicit MachineClock(const SimulatedWorld& world) : world_(world) {}
+    WallTime now() override {
+      return WallTime(world_.age_ + world_.jumped_);
+    }
+    SteadyTime steady_now() override {
+      return SteadyTime(world_.age_ - world_.booted_at_);
+    }
+    void sleep_for(std::chrono::milliseconds) override {}
+
+   private:
+    const SimulatedWorld& world_;
+  };
+
+  static constexpr Age kLifeTick = std::chrono::seconds(30);  // of the boot fuse
+
+  // As agent/machine.cpp: the wall clock is asked by the first life of a boot, and not alone.
+  void begin_to_count(const std::optional<AgeMark>& saved) {
+    const std::string boot = "boot-" + std::to_string(boots_);
+    FirstAge first;
+    if (!saved || saved->boot_id != boot) {
+      std::vector<TimeReading> others;
+      if (random_() % 4 != 0) others.push_back({"hub", WallTime(age_)});
+      const Age tick(static_cast<std::int64_t>(random_() % kLifeTick.count()));
+      first = first_age(WallTime{}, clock_.now(), others, std::max(Age::zero(), age_ - tick));
+      if (!first.alarm.empty()) ++fired["clock alarm"];
+    }
+    meter_.emplace(clock_.now() - first.age, saved, boot, clock_);
+  }
+
   struct Flight {
     std::string label;
     int sink = 0;
@@ -476,6 +530,10 @@ class SimulatedWorld final : public World {
 
   Age age_{};
   Age jumped_{};
+  int boots_ = 0;
+  Age booted_at_{};
+  MachineClock clock_{*this};
+  std::optional<AgeMeter> meter_;
   std::string saved_;
   std::string last_noted_;
   bool agent_started_ = true;

@@ -45,8 +45,8 @@ inline const std::vector<std::string>& fault_kinds() {
       "upload fails",       "upload unanswered", "upload lies",  "upload hangs",
       "token refused",      "token revoked",     "second sink",  "destroy fails",
       "destroy unanswered", "destroy ignored",   "look fails",   "late listing",
-      "disk full",          "disk dead",         "clock jump",   "asked to stop",
-      "asked to extend",    "fuse stuck",        "reclaimed"};
+      "disk full",          "disk dead",         "clock jump",   "clock alarm",
+      "asked to stop",      "asked to extend",   "fuse stuck",   "reclaimed"};
   return kinds;
 }
 
@@ -113,10 +113,14 @@ inline SimulatedFaults faults_for(std::mt19937& random) {
 inline void check_turn(SimulatedWorld& world, const AgentPolicy& policy, const AgentState& before,
                        const AgentState& after) {
   std::vector<std::string>& broken = world.broken;
+  const Age age = world.believed_age();
+  AgentState& raised = world.most_extended;
+  raised.extra_spend = std::max(raised.extra_spend, after.extra_spend);
+  raised.extra_time = std::max(raised.extra_time, after.extra_time);
   if (is_ending(before.stage) && !is_ending(after.stage)) broken.push_back("I1: left destroying");
   const Age deadline =
       std::min(first_deadline(limits_now(policy, after)).destroy_at, after.reclaimed_at);
-  if (world.age() >= deadline && !is_ending(after.stage)) {
+  if (age >= deadline && !is_ending(after.stage)) {
     broken.push_back("I3: past the deadline in " + std::string(stage_name(after.stage)));
   }
   if (after.stage == Stage::destroying && !world.asked_at) {
@@ -131,7 +135,7 @@ inline void check_turn(SimulatedWorld& world, const AgentPolicy& policy, const A
     if (!there) broken.push_back("I4: not there: " + upload.label);
   }
   // I6: no stage waits without a limit for a process to die.
-  if (after.stage == Stage::saving && world.age() > save_until(after) + kDeathTakes + 2s) {
+  if (after.stage == Stage::saving && age > save_until(after) + kDeathTakes + 2s) {
     broken.push_back("I6: waits for a trainer that does not die");
   }
   if (after.gone && world.machine_runs()) broken.push_back("said gone and it runs");
@@ -142,16 +146,19 @@ inline void check_turn(SimulatedWorld& world, const AgentPolicy& policy, const A
 // Of a run that is over: the bill, the journal, and what it said of itself.
 inline void check_end(SimulatedWorld& world, const AgentPolicy& policy, Age dead,
                       SimulationResult& result) {
-  const AgentState& state = result.state;
-  const LimitPolicy limit = limits_now(policy, state);
+  // As far as they were ever raised: a life whose disk took nothing forgets that they were.
+  const LimitPolicy limit = limits_now(policy, world.most_extended);
   const Usd bill = SpendMeter(limit.price, WallTime{}).spent(WallTime{} + result.ended);
   if (bill > limit.limits.spend_limit) result.over_limit = bill - limit.limits.spend_limit;
   const Age deadline = first_deadline(limit).destroy_at;
-  if (world.asked_at && *world.asked_at > deadline + dead + 2s) {
-    world.broken.push_back("I5: asked too late");
+  if (world.asked_at && *world.asked_at > deadline + dead + world.behind + 2s) {
+    world.broken.push_back("I5: asked too late: at " + std::to_string(world.asked_at->count()) +
+                           " ms, deadline " + std::to_string(deadline.count()) + ", dead " +
+                           std::to_string(dead.count()) + ", behind " +
+                           std::to_string(world.behind.count()));
   }
   // I5: what is over was the provider's doing, who took longer than he is given.
-  const bool in_time = world.refused_for + 20s <= Age(limit.destroying_takes) - dead;
+  const bool in_time = world.refused_for + 20s <= Age(limit.destroying_takes) - dead - world.behind;
   if (result.over_limit.micros > 0 && in_time) world.broken.push_back("I5: over the limit");
 
   const JournalText read = read_journal(world.journal);

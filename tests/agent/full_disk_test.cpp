@@ -1,0 +1,103 @@
+// T5 and T18 with the real agent: a disk that fills up while it works, and the time from asking to
+// the destroy call. What must not happen: that a disk that takes nothing more keeps the instance
+// alive, or costs a checkpoint that was complete.
+#include <algorithm>
+#include <iostream>
+
+#include <fcntl.h>
+
+#include "core/descriptor.h"
+#include "core/run/checkpoint_folder.h"
+#include "core/run/request.h"
+#include "tests/disk/own_mounts.h"
+#include "tests/fakes/local_instance.h"
+
+namespace mayfly {
+namespace {
+
+class FullDiskTest : public LocalInstance {
+ protected:
+  ~FullDiskTest() override {
+    if (!id_.empty()) {
+      (void)provider().terminate(id_);
+      wait_until_gone();
+    }
+    unmount(root_ / "run");
+  }
+  // Takes every byte that is left, in pieces of half of what was tried last.
+  void fill(const fs::path& folder) {
+    const Descriptor file(
+        ::open((folder / "filler").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_GE(file.get(), 0);
+    off_t size = 0;
+    for (off_t piece = 64 << 20; piece >= 4096;) {
+      if (::fallocate(file.get(), 0, size, piece) == 0) {
+        size += piece;
+      } else {
+        piece /= 2;
+      }
+    }
+    EXPECT_LT(fs::space(folder).available, 4096U);
+  }
+};
+
+TEST_F(FullDiskTest, ADiskThatFillsUpEndsTheRunAndLosesNoCheckpoint) {
+  if (const std::string why = own_mounts(); !why.empty()) GTEST_SKIP() << why;
+  if (const std::string why = mount_small(root_ / "run", 160 << 20); !why.empty()) {
+    GTEST_SKIP() << why;
+  }
+  start_hub();
+  plan_.config.generate.vars = {{"step_ms", "40"}, {"steps_per_epoch", "20"}};
+  plan_.config.train.epochs = 10'000;
+  plan_.config.train.save_total_limit = 1'000;
+  launch(600s);
+  const RunDirectory run{plan_.run_dir};
+  ASSERT_TRUE(wait_for([&] { return fs::exists(run.agent() / "uploaded/checkpoint-20"); }, 90s))
+      << console();
+  fill(root_ / "run");
+  const SteadyTime full_at = clock_.steady_now();
+  ASSERT_TRUE(wait_until_gone()) << console();
+  EXPECT_LE(clock_.steady_now() - full_at, 60s);
+  EXPECT_EQ(processes_left(), 0);
+  const std::vector<std::int64_t> steps = checkpoint_steps(run);
+  ASSERT_FALSE(steps.empty());
+  for (const std::int64_t step : steps) {
+    EXPECT_TRUE(check_manifest(run.checkpoint(step))) << "checkpoint " << step;
+  }
+  // All that was complete is on the hub too: epoch ends as they came, the newest in any case.
+  const std::vector<std::string> there = branches();
+  for (const std::int64_t step : steps) {
+    if (step % 20 != 0) continue;
+    const std::string branch = "checkpoint-epoch-" + std::to_string(step / 20);
+    EXPECT_NE(std::find(there.begin(), there.end(), branch), there.end()) << branch;
+  }
+}
+
+// With nothing to save: at most five seconds, from the request to the provider's "terminating".
+// MAYFLY_SOAK: a hundred times.
+TEST_F(FullDiskTest, FromAskingToTheDestroyCallItTakesAtMostFiveSeconds) {
+  const int times = std::getenv("MAYFLY_SOAK") == nullptr ? 3 : 100;
+  std::chrono::milliseconds worst{0};
+  for (int i = 0; i < times; ++i) {
+    fs::remove_all(root_ / "run");
+    plan_.config.generate.vars = {{"step_ms", "200"}, {"steps_per_epoch", "100000"}};
+    launch(600s);
+    const RunDirectory run{plan_.run_dir};
+    ASSERT_TRUE(wait_for([&] { return fs::exists(run.events()); }, 90s)) << console();
+    const SteadyTime asked = clock_.steady_now();
+    ASSERT_TRUE(send_request(run, {RequestKind::down_now, "the test", clock_.now(), "", 0, {}}));
+    ASSERT_TRUE(wait_for(
+        [&] {
+          const Result<Instance> instance = provider().get(id_);
+          return instance && instance->state != InstanceState::running;
+        },
+        30s));
+    worst = std::max(worst, std::chrono::milliseconds(clock_.steady_now() - asked));
+    ASSERT_TRUE(wait_until_gone()) << console();
+  }
+  std::cout << "worst of " << times << ": " << worst.count() << " ms\n";
+  EXPECT_LE(worst, 5s);
+}
+
+}  // namespace
+}  // namespace mayfly
