@@ -25,6 +25,8 @@ void weigh_here(PlannedRun& planned) {
   shape.examples_at_once = batch_sizes(config.train).per_device;
   shape.longest = longest_of(planned);
   shape.bytes_a_number = config.train.bf16.value_or(true) ? 2 : 4;
+  shape.quant = config.quant;
+  shape.checkpointing = config.train.gradient_checkpointing;
   planned.memory = training_memory(planned.architecture, config.lora, shape);
   const std::int64_t there = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
   if (there <= 0 || planned.memory.total() <= there) return;

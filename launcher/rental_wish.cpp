@@ -100,6 +100,8 @@ TrainingMemory memory_on(const Offer& offer, const Architecture& model, const Ru
   TrainingShape shape;
   shape.examples_at_once = batch_sizes(config.train).per_device;
   shape.longest = longest;
+  shape.quant = config.quant;
+  shape.checkpointing = config.train.gradient_checkpointing;
   shape.bytes_a_number = wants_float ? 4 : row ? bytes_a_number(*row) : 2;
   return training_memory(model, config.lora, shape);
 }

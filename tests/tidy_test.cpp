@@ -152,6 +152,7 @@ const std::map<std::string, std::set<std::string>>& directions() {
       {"cuda/", {}},
       {"trainer/optim/", {"core/", "core/config/", "cuda/"}},
       {"trainer/ops/", {"core/", "core/config/", "cuda/"}},
+      {"trainer/kernels/", {"trainer/ops/"}},
       {"trainer/nn/", {"core/", "core/config/", "core/model/", "trainer/ops/"}},
       {"trainer/", with(without(all_core, {"core/http/", "core/provider/", "core/store/"}),
                         {"trainer/nn/", "trainer/ops/", "trainer/optim/"})},
@@ -203,7 +204,7 @@ TEST(TidyTest, PackagesAreIncludedWhereTheyBelong) {
       {"pcre2\\.h|utf8proc\\.h", {"core/text/"}},
       {"jinja/.*", {"core/text/"}},
       {"nccl\\.h", {"trainer/"}},
-      {"cuda_runtime.*", {"cuda/", "trainer/", "bench/", "tests/cuda/"}},
+      {"cuda_runtime.*", {"cuda/", "trainer/kernels/", "bench/", "tests/cuda/"}},
   };
   std::vector<std::string> wrong;
   for (const PackageRule& rule : rules) {

@@ -9,6 +9,8 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
+#include "trainer/ops/device_ops.h"
+
 namespace mayfly {
 
 namespace {
@@ -49,6 +51,11 @@ Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16) {
   if (wanted != Device::cpu) {
     const std::string obstacle = load_cuda();
     if (obstacle.empty()) {
+      // Not the processor instead: the machine was chosen, and is paid, for its GPU.
+      if (const std::string unfit = kernels_obstacle(0); !unfit.empty()) {
+        return Error{ErrorKind::refused, unfit,
+                     "rent another GPU, or set train.device to cpu to train on the processor"};
+      }
       chosen.device = at::Device(at::kCUDA, 0);
     } else if (wanted == Device::cuda) {
       return Error{ErrorKind::refused, "train.device is cuda, and " + obstacle,

@@ -13,7 +13,52 @@ constexpr std::int64_t kFloat = 4;
 // CUDA's context and the libraries' workspaces; 0.4 to 0.6 GB are commonly seen.
 constexpr std::int64_t kDriver = 600'000'000;
 // Slices of 32 MiB, in the type of computing and twice in float32 (trainer/ops/cross_entropy.h).
-constexpr std::int64_t kLogits = 5 * (std::int64_t{32} << 20);
+constexpr std::int64_t kLogitSlice = std::int64_t{32} << 20;
+constexpr std::int64_t kGpuLogitSlice = std::int64_t{256} << 20;
+
+// Of the blocks' linear layers, in elements.
+struct Linears {
+  std::int64_t all = 0;
+  std::int64_t largest = 0;
+};
+
+Linears linears(const Architecture& model) {
+  Linears found;
+  for (const Projection projection : kProjections) {
+    const std::int64_t size =
+        projection_inputs(model, projection) * projection_outputs(model, projection);
+    found.all += model.layers * size;
+    found.largest = std::max(found.largest, size);
+  }
+  return found;
+}
+
+std::int64_t weight_bytes(const Architecture& model, const TrainingShape& shape) {
+  const bool quantized = shape.quant.bits || model.has_nf4_weights;
+  if (!quantized) return model.parameters() * shape.bytes_a_number;
+  const Linears linear = linears(model);
+  // Half a byte, a scale for 64 in one byte or four, and a scale of scales for 256 of them.
+  const double bytes = shape.quant.double_quant ? 0.5 + 1.0 / 64 + 4.0 / 16384 : 0.5 + 4.0 / 64;
+  return static_cast<std::int64_t>(bytes * static_cast<double>(linear.all)) +
+         (model.parameters() - linear.all + linear.largest) * shape.bytes_a_number;
+}
+
+// Numbers a token that a block keeps.
+std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
+                          Checkpointing checkpointing) {
+  const std::int64_t adapters = 7 * lora.r;
+  if (checkpointing == Checkpointing::blocks) return model.width + adapters;
+  const std::int64_t attention = 2 * (model.width + model.query_width() + model.kv_width());
+  if (checkpointing == Checkpointing::feed_forward) return attention + adapters;
+  return attention + 2 * model.ff_width + adapters;
+}
+
+std::int64_t attention_and_logits(const Architecture& model, const TrainingShape& shape) {
+  const std::int64_t tokens = shape.examples_at_once * shape.longest;
+  const std::int64_t logits = tokens * model.vocabulary * shape.bytes_a_number;
+  if (shape.fused) return std::min(kGpuLogitSlice, logits) + kFloat * tokens * model.heads;
+  return 4 * kFloat * model.heads * shape.longest * shape.longest + 5 * kLogitSlice;
+}
 
 bool is_target(const LoraConfig& lora, std::string_view name) {
   return std::any_of(
@@ -38,14 +83,13 @@ TrainingMemory training_memory(const Architecture& model, const LoraConfig& lora
   const std::int64_t bytes = shape.bytes_a_number;
   const std::int64_t tokens = shape.examples_at_once * shape.longest;
   TrainingMemory memory;
-  memory.weights = model.parameters() * bytes;
+  memory.weights = weight_bytes(model, shape);
   memory.adapter = adapter_parameters(model, lora) * kFloat;
   memory.optimizer = 3 * memory.adapter;
-  const std::int64_t kept =
-      2 * (model.width + model.query_width() + model.kv_width() + model.ff_width) + 7 * lora.r;
-  memory.activations = tokens * bytes * model.layers * kept;
-  memory.working = tokens * bytes * (4 * model.ff_width + 6 * model.width) +
-                   4 * kFloat * model.heads * shape.longest * shape.longest + kLogits;
+  memory.activations =
+      tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
+  memory.working =
+      tokens * bytes * (4 * model.ff_width + 6 * model.width) + attention_and_logits(model, shape);
   memory.reserve = memory.total() / 10 + kDriver;
   return memory;
 }

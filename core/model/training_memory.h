@@ -1,11 +1,14 @@
 // How much memory training an adapter takes, by arithmetic from the model's shape.
 //
-//   weights       parameters x e                  e: bytes of the type of computing, 2 or 4
+//   weights       parameters x e                  e: bytes of the type of computing, 2 or 4;
+//                 in four bits (0.516, or 0.5625) x those of the blocks' linear layers, and the
+//                 largest of them once in e, the scratch
 //   adapter       R (in + out) of each target x 4, float32
 //   optimizer     adapter x 3: gradient, and AdamW's two moments
 //   activations   N e L (2 D + 2 H E + 2 K E + 2 F + 7 R)    what a block keeps for its backward
-//   pass working       N e (4 F + 6 D) + attention + logits: what one block needs while it is
-//   computed reserve       1/10 of it all, and what the GPU's driver takes for itself
+//                 pass; without 2 F with selective checkpointing, D + 7 R with true
+//   working       N e (4 F + 6 D) + attention + logits: what one block needs while it is computed
+//   reserve       1/10 of it all, and what the GPU's driver takes for itself
 //
 // N is the tokens of one micro-batch at its longest, L the layers; letters as in
 // trainer/nn/transformer.h, whose BlockState the formula counts. Attention on a GPU keeps the
@@ -19,6 +22,8 @@
 #include <cstdint>
 
 #include "core/config/lora_config.h"
+#include "core/config/quant_config.h"
+#include "core/config/train_config.h"
 #include "core/model/architecture.h"
 
 namespace mayfly {
@@ -27,6 +32,11 @@ struct TrainingShape {
   std::int64_t examples_at_once = 1;  // train.per_device_batch_size
   std::int64_t longest = 1024;        // tokens of the longest example
   int bytes_a_number = 2;             // 2: bfloat16, 4: float32
+  QuantConfig quant = {};
+  Checkpointing checkpointing = Checkpointing::off;
+  // No matrix (H, T, T), and logits that become their gradient in place: the CPU, and GPUs from
+  // compute capability 8.0 on in a build with kernels.
+  bool fused = false;
 };
 
 // In bytes.

@@ -27,7 +27,7 @@ function(mayfly_kernel_tests name)
 endfunction()
 
 mayfly_kernel_tests(kernel_tests ${numeric_tests} ${emulated_tests} ${kernel_cases} ${page_tests})
-target_link_libraries(kernel_tests PRIVATE emulated_kernels)
+target_link_libraries(kernel_tests PRIVATE emulated_kernels mayfly_core)
 gtest_discover_tests(kernel_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300 LABELS kernels)
 
 # The emulator itself is not instrumented: it tells ThreadSanitizer what a fiber is. Under the
@@ -44,6 +44,18 @@ if(NOT MAYFLY_SANITIZE)
 endif()
 add_test(NAME kernels.races COMMAND ${kernel_folder}/races/run.sh $<TARGET_FILE:kernel_races>)
 set_tests_properties(kernels.races PROPERTIES TIMEOUT 300 LABELS kernels SKIP_RETURN_CODE 77)
+
+# On a GPU: compiled and linked wherever there is nvcc, run by ./dev gpu alone.
+if(TARGET mayfly_kernels)
+  set(gpu_memory ${kernel_folder}/gpu/gpu_memory.cpp)
+  mayfly_kernel_tests(kernel_gpu_tests ${numeric_tests} ${gpu_memory})
+  add_executable(kernel_bench ${CMAKE_SOURCE_DIR}/bench/kernel_bench.cpp ${kernel_cases} ${gpu_memory})
+  foreach(program kernel_gpu_tests kernel_bench)
+    target_include_directories(${program} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+    target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${program} PRIVATE mayfly_kernels mayfly_warnings)
+  endforeach()
+endif()
 
 # What nvcc made of them, where there is nvcc; elsewhere the program says that and skips.
 mayfly_kernel_tests(kernel_compiled_tests ${kernel_folder}/compiled/compiled_test.cpp

@@ -92,8 +92,7 @@ class Step {
 
   at::Tensor attend(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v) const {
-    rope_apply(q, rope_.cosine, rope_.sine, Turn::forward);
-    rope_apply(k, rope_.cosine, rope_.sine, Turn::forward);
+    rope_apply(q, k, rope_.cosine, rope_.sine, Turn::forward);
     KvCache::Block& kept = cache_.block(layer);
     kept.k.narrow(0, cache_.length(), count_).copy_(k);
     kept.v.narrow(0, cache_.length(), count_).copy_(v);

@@ -42,7 +42,7 @@ class Pass {
         dropout_share_(dropout_share),
         dropout_seed_(dropout_seed),
         rope_(model.rope().rows(batch.positions)),
-        backend_(attention_backend(model.device())) {}
+        backend_(attention_backend(model.weights().embedding, architecture_.head_width)) {}
 
   at::Tensor embedded() const {
     return at::embedding(model_.weights().embedding, batch_.tokens);
@@ -61,9 +61,10 @@ class Pass {
   void backward(std::int64_t layer, const at::Tensor& dx, BlockState& state, bool needs_dx) const;
 
  private:
-  // The two halves of forward; the second up to its last product.
-  void attend(std::int64_t layer, BlockState& state) const;
-  void gate(std::int64_t layer, BlockState& state) const;
+  // The two halves of forward: attend returns the norm of `middle`, which gate takes; gate goes up
+  // to the last product.
+  at::Tensor attend(std::int64_t layer, BlockState& state) const;
+  void gate(std::int64_t layer, const at::Tensor& normed, BlockState& state) const;
 
   const BlockWeights& block(std::int64_t layer) const {
     return model_.weights().blocks[static_cast<std::size_t>(layer)];
@@ -98,12 +99,16 @@ class Pass {
     state.P[static_cast<std::size_t>(group)] = result.P;
     return std::move(result.y);
   }
-  at::Tensor linear_backward(std::int64_t layer, InputGroup group,
-                             const std::vector<at::Tensor>& dy, const at::Tensor& x,
-                             const BlockState& state, bool needs_dx = true) const {
-    return lora_linear_backward(dy, x, state.P[static_cast<std::size_t>(group)],
-                                weights(layer, group), adapters(layer, group),
-                                dropout(layer, group), needs_dx);
+  LoraLinearBackward linear_backward(std::int64_t layer, InputGroup group,
+                                     const std::vector<at::Tensor>& dy, const BlockState& state,
+                                     bool needs_dx = true) const {
+    return lora_linear_backward(dy, state.P[static_cast<std::size_t>(group)], weights(layer, group),
+                                adapters(layer, group), dropout(layer, group), needs_dx);
+  }
+  // With x as it went into the products.
+  void linear_A_backward(std::int64_t layer, InputGroup group, const at::Tensor& Q,
+                         const at::Tensor& x) const {
+    add_A_gradient(Q, x, adapters(layer, group), dropout(layer, group));
   }
   // (N, heads·E) seen as (N, heads, E).
   at::Tensor split_heads(const at::Tensor& x) const {
@@ -123,28 +128,29 @@ class Pass {
   AttentionBackend backend_;
 };
 
-void Pass::attend(std::int64_t layer, BlockState& state) const {
+at::Tensor Pass::attend(std::int64_t layer, BlockState& state) const {
   const auto qkv = linear(layer, InputGroup::attention_in, input_norm(layer, state), state);
   state.q = split_heads(qkv[0]);
   state.k = split_heads(qkv[1]);
   state.v = split_heads(qkv[2]);
-  rope_apply(state.q, rope_.cosine, rope_.sine, Turn::forward);
-  rope_apply(state.k, rope_.cosine, rope_.sine, Turn::forward);
+  rope_apply(state.q, state.k, rope_.cosine, rope_.sine, Turn::forward);
   state.attended = attention(state.q, state.k, state.v, batch_.starts, backend_);
   const at::Tensor out = join_heads(state.attended.out);
-  state.middle = linear(layer, InputGroup::attention_out, out, state)[0].add_(state.x);
+  state.middle = linear(layer, InputGroup::attention_out, out, state)[0];
+  // The residual stream's sum and its norm in one pass.
+  return add_rms_norm(state.middle, state.x, block(layer).post_attention_norm,
+                      architecture_.norm_eps);
 }
 
-void Pass::gate(std::int64_t layer, BlockState& state) const {
-  const auto gate_up = linear(layer, InputGroup::mlp_in, post_attention_norm(layer, state), state);
+void Pass::gate(std::int64_t layer, const at::Tensor& normed, BlockState& state) const {
+  const auto gate_up = linear(layer, InputGroup::mlp_in, normed, state);
   state.gate = gate_up[0];
   state.up = gate_up[1];
 }
 
 at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
   state.x = x;
-  attend(layer, state);
-  gate(layer, state);
+  gate(layer, attend(layer, state), state);
   const at::Tensor hidden = swiglu(state.gate, state.up);
   return linear(layer, InputGroup::mlp_out, hidden, state)[0].add_(state.middle);
 }
@@ -162,27 +168,32 @@ void Pass::let_go(Checkpointing checkpointing, BlockState& state) const {
 void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
                     bool needs_dx) const {
   const double eps = architecture_.norm_eps;
-  if (!state.middle.defined()) attend(layer, state);
-  if (!state.gate.defined()) gate(layer, state);
-  {
-    const at::Tensor hidden = swiglu(state.gate, state.up);
-    const at::Tensor dhidden = linear_backward(layer, InputGroup::mlp_out, {dx}, hidden, state);
-    const auto [dgate, dup] = swiglu_backward(dhidden, state.gate, state.up);
-    const at::Tensor normed = post_attention_norm(layer, state);
-    const at::Tensor dnormed =
-        linear_backward(layer, InputGroup::mlp_in, {dgate, dup}, normed, state);
-    rms_norm_backward(dx, dnormed, state.middle, block(layer).post_attention_norm, eps);
+  if (!state.middle.defined()) {
+    gate(layer, attend(layer, state), state);
+  } else if (!state.gate.defined()) {
+    gate(layer, post_attention_norm(layer, state), state);
   }
-  const at::Tensor out = join_heads(state.attended.out);
-  const at::Tensor dout = linear_backward(layer, InputGroup::attention_out, {dx}, out, state);
-  const auto [dq, dk, dv] = attention_backward(split_heads(dout), state.q, state.k, state.v,
+  {
+    const auto down = linear_backward(layer, InputGroup::mlp_out, {dx}, state);
+    // In place: gate and up are their own gradients now, and down.dx is what went into `down`.
+    swiglu_backward(state.gate, state.up, down.dx);
+    linear_A_backward(layer, InputGroup::mlp_out, down.Q, down.dx);
+  }
+  {
+    const auto in = linear_backward(layer, InputGroup::mlp_in, {state.gate, state.up}, state);
+    linear_A_backward(layer, InputGroup::mlp_in, in.Q, post_attention_norm(layer, state));
+    rms_norm_backward(dx, in.dx, state.middle, block(layer).post_attention_norm, eps);
+  }
+  const auto out = linear_backward(layer, InputGroup::attention_out, {dx}, state);
+  linear_A_backward(layer, InputGroup::attention_out, out.Q, join_heads(state.attended.out));
+  const auto [dq, dk, dv] = attention_backward(split_heads(out.dx), state.q, state.k, state.v,
                                                state.attended, batch_.starts, backend_);
-  rope_apply(dq, rope_.cosine, rope_.sine, Turn::backward);
-  rope_apply(dk, rope_.cosine, rope_.sine, Turn::backward);
-  const at::Tensor dnormed = linear_backward(layer, InputGroup::attention_in,
-                                             {join_heads(dq), join_heads(dk), join_heads(dv)},
-                                             input_norm(layer, state), state, needs_dx);
-  if (needs_dx) rms_norm_backward(dx, dnormed, state.x, block(layer).input_norm, eps);
+  rope_apply(dq, dk, rope_.cosine, rope_.sine, Turn::backward);
+  const auto in =
+      linear_backward(layer, InputGroup::attention_in,
+                      {join_heads(dq), join_heads(dk), join_heads(dv)}, state, needs_dx);
+  linear_A_backward(layer, InputGroup::attention_in, in.Q, input_norm(layer, state));
+  if (needs_dx) rms_norm_backward(dx, in.dx, state.x, block(layer).input_norm, eps);
 }
 
 // Through all blocks, without keeping anything.

@@ -1,14 +1,20 @@
 #include "trainer/ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include <ATen/ops/_flash_attention_backward.h>
+#include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
+
+#include "trainer/ops/device_ops.h"
 
 namespace mayfly {
 
@@ -61,14 +67,51 @@ AttentionGradients products_backward(const at::Tensor& dout, const at::Tensor& q
   return {at::matmul(ds_rounded, k), at::matmul(ds_rounded.transpose(2, 3), q), dv};
 }
 
+std::int64_t longest(const std::vector<std::int64_t>& starts) {
+  std::int64_t most = 0;
+  for (std::size_t i = 1; i < starts.size(); ++i) most = std::max(most, starts[i] - starts[i - 1]);
+  return most;
+}
+
+// (documents + 1) int32, where the kernel reads them.
+at::Tensor starts_on(at::Device device, const std::vector<std::int64_t>& starts) {
+  at::Tensor here = at::empty({static_cast<std::int64_t>(starts.size())}, at::kInt);
+  std::copy(starts.begin(), starts.end(), here.mutable_data_ptr<std::int32_t>());
+  return here.to(device);
+}
+
+AttentionForward flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const std::vector<std::int64_t>& starts) {
+  const at::Tensor there = starts_on(q.device(), starts);
+  const std::int64_t most = longest(starts);
+  const auto [out, normalizer, random, unused, debug] =
+      at::_flash_attention_forward(q, k, v, there, there, most, most, /*dropout_p=*/0.0,
+                                   /*is_causal=*/true, /*return_debug_mask=*/false, scale_of(q));
+  return {out, {normalizer, random, unused, there}};
+}
+
+AttentionGradients flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                                  const at::Tensor& v, const AttentionForward& forward,
+                                  const std::vector<std::int64_t>& starts) {
+  const std::int64_t most = longest(starts);
+  const auto& kept = forward.normalizers;
+  auto [dq, dk, dv] = at::_flash_attention_backward(
+      dout, q, k, v, forward.out, kept[0], kept[3], kept[3], most, most, /*dropout_p=*/0.0,
+      /*is_causal=*/true, kept[1], kept[2], scale_of(q));
+  return {dq.contiguous(), dk.contiguous(), dv.contiguous()};
+}
+
 }  // namespace
 
-AttentionBackend attention_backend(at::Device device) {
-  return device.is_cpu() ? AttentionBackend::fused : AttentionBackend::products;
+AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width) {
+  if (like.is_cpu()) return AttentionBackend::fused;
+  return has_flash_attention(like, head_width) ? AttentionBackend::flash
+                                               : AttentionBackend::products;
 }
 
 AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<std::int64_t>& starts, AttentionBackend backend) {
+  if (backend == AttentionBackend::flash) return flash(q, k, v, starts);
   AttentionForward forward{.out = at::empty_like(q), .normalizers = {}};
   for (std::size_t i = 1; i < starts.size(); ++i) {
     const at::Tensor q_doc = heads_first(q, starts[i - 1], starts[i]);
@@ -93,6 +136,7 @@ AttentionGradients attention_backward(const at::Tensor& dout, const at::Tensor& 
                                       const AttentionForward& forward,
                                       const std::vector<std::int64_t>& starts,
                                       AttentionBackend backend) {
+  if (backend == AttentionBackend::flash) return flash_backward(dout, q, k, v, forward, starts);
   AttentionGradients all{at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   for (std::size_t i = 1; i < starts.size(); ++i) {
     const auto rows = [&](const at::Tensor& x) { return heads_first(x, starts[i - 1], starts[i]); };

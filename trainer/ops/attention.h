@@ -5,9 +5,12 @@
 //
 // Shapes   q, out (N, H, E), k, v (N, K, E); `starts`: first rows of the documents, then N.
 // Types    the type of computing; softmax in float32.
-// On the CPU libtorch's fused kernel, document by document: no T·T matrix. Elsewhere the same in
-// plain matrix products, which take H·T·T floats for the longest document; it runs on the CPU too
-// (AttentionBackend::products), and the tests hold one against the other.
+// On the CPU libtorch's fused kernel, document by document: no T·T matrix. On a GPU of compute
+// capability 8.0 or more, in bfloat16 or float16, libtorch's FlashAttention 2 over all documents at
+// once, without a mask: with one, cuDNN's backward pass has given NaN (pytorch issue 196678).
+// Elsewhere plain matrix products, which take H·T·T floats for the longest document; they run on
+// the CPU too, and the tests hold one against the other. `flash` compiles and has not run yet, for
+// want of a GPU.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +20,15 @@
 
 namespace mayfly {
 
-enum class AttentionBackend { fused, products };
-AttentionBackend attention_backend(at::Device device);
+enum class AttentionBackend { fused, flash, products };
+// For tensors like `q`, (N, H, E) or any part of it.
+AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width);
 
 struct AttentionForward {
   at::Tensor out;
-  std::vector<at::Tensor> normalizers;  // one a document, for the backward pass of `fused`
+  // For the backward pass. `fused`: one a document; `flash`: of all, its two random states, and
+  // the documents' starts on the GPU.
+  std::vector<at::Tensor> normalizers;
 };
 AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<std::int64_t>& starts, AttentionBackend backend);

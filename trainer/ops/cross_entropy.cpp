@@ -4,11 +4,13 @@
 #include <numeric>
 #include <vector>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
+#include "trainer/ops/device_ops.h"
 #include "trainer/ops/on_rows.h"
 
 namespace mayfly {
@@ -17,8 +19,8 @@ namespace {
 
 // Calls use(first row, number of rows) for slices whose logits fit into kLogitBytes.
 void for_each_slice(std::int64_t rows, const at::Tensor& head, const auto& use) {
-  const std::int64_t most =
-      std::max<std::int64_t>(1, kLogitBytes / (head.size(0) * head.element_size()));
+  const std::int64_t bytes = head.is_cpu() ? kLogitBytes : kGpuLogitBytes;
+  const std::int64_t most = std::max<std::int64_t>(1, bytes / (head.size(0) * head.element_size()));
   for (std::int64_t first = 0; first < rows; first += most) {
     use(first, std::min(most, rows - first));
   }
@@ -45,14 +47,22 @@ double sum_rows(const at::Tensor& logits, const at::Tensor& targets, const auto&
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
+// The kernels leave the losses where they are made: the only wait for a GPU is for their sum.
+double sum_of(const std::vector<at::Tensor>& losses) {
+  return losses.empty() ? 0.0 : at::cat(losses).sum(at::kDouble).item<double>();
+}
+
 }  // namespace
 
 double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets) {
   double loss = 0;
+  std::vector<at::Tensor> losses;
   for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor slice_targets = targets.narrow(0, first, count);
     const at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
-    if (has_row_kernels(logits)) {
+    if (const DeviceOps* const ops = device_ops(logits)) {
+      losses.push_back(ops->cross_entropy(logits, slice_targets, 1.0, /*gradient=*/false));
+    } else if (has_row_kernels(logits)) {
       loss += sum_rows(logits, slice_targets,
                        [](const auto* row, std::int64_t width, std::int64_t target) {
                          return row_kernels::cross_entropy(row, width, target);
@@ -61,16 +71,19 @@ double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at:
       loss += picked_loss(at::log_softmax(logits, -1, at::kFloat), slice_targets);
     }
   });
-  return loss;
+  return loss + sum_of(losses);
 }
 
 CrossEntropyGradient cross_entropy_with_gradient(const at::Tensor& hidden, const at::Tensor& head,
                                                  const at::Tensor& targets, double scale) {
   CrossEntropyGradient result{.loss = 0, .dhidden = at::empty_like(hidden)};
+  std::vector<at::Tensor> losses;
   for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor slice_targets = targets.narrow(0, first, count);
     at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
-    if (has_row_kernels(logits)) {
+    if (const DeviceOps* const ops = device_ops(logits)) {
+      losses.push_back(ops->cross_entropy(logits, slice_targets, scale, /*gradient=*/true));
+    } else if (has_row_kernels(logits)) {
       result.loss += sum_rows(logits, slice_targets,
                               [scale](auto* row, std::int64_t width, std::int64_t target) {
                                 return row_kernels::cross_entropy_gradient(
@@ -88,6 +101,7 @@ CrossEntropyGradient cross_entropy_with_gradient(const at::Tensor& hidden, const
     at::Tensor dhidden = result.dhidden.narrow(0, first, count);
     at::mm_out(dhidden, logits, head);
   });
+  result.loss += sum_of(losses);
   return result;
 }
 

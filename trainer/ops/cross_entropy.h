@@ -8,7 +8,8 @@
 // Shapes   hidden (S, D): only rows that count; head (V, D); targets (S) int64.
 // Types    hidden, head, dh: the type of computing; logits rounded to it and then in float32, as in
 //          transformers; the sum over rows in double.
-// Memory   at most kLogitBytes of logits at once.
+// Memory   at most kLogitBytes of logits at once; on a GPU kGpuLogitBytes, since fewer than a
+//          thousand rows leave its matrix units idle.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 namespace mayfly {
 
 inline constexpr std::int64_t kLogitBytes = 32 << 20;
+inline constexpr std::int64_t kGpuLogitBytes = 256 << 20;
 
 // Sum of the losses.
 double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);

@@ -6,6 +6,7 @@
 // with an exception (c10::Error), and so does a launch that fails. Nothing waits for the GPU.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <ATen/core/Tensor.h>
@@ -44,6 +45,9 @@ class DeviceOps {
 // nullptr where no kernel of this build serves x. Defined by what the program is linked with:
 // trainer/no_kernels.cpp, trainer/cuda_kernels.cpp, or a test's emulator.
 const DeviceOps* device_ops(const at::Tensor& x);
+
+// Whether libtorch's FlashAttention 2 takes tensors of this type on this GPU.
+bool has_flash_attention(const at::Tensor& like, std::int64_t head_width);
 
 // Why the kernels of this build cannot run on the GPU with this number, in one sentence; empty when
 // they can, and where the build has none.

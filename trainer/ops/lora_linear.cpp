@@ -51,28 +51,40 @@ LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeigh
   return result;
 }
 
-at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
-                                const at::Tensor& P, const std::vector<FrozenWeight>& weights,
-                                const LoraGroup& adapters, const Dropout& dropout, bool needs_dx) {
-  at::Tensor dx;
+LoraLinearBackward lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& P,
+                                        const std::vector<FrozenWeight>& weights,
+                                        const LoraGroup& adapters, const Dropout& dropout,
+                                        bool needs_dx) {
+  LoraLinearBackward result;
+  at::Tensor& dx = result.dx;
   if (needs_dx) {
     dx = at::mm(dy[0], weights[0].matrix());
     for (std::size_t i = 1; i < dy.size(); ++i) dx.addmm_(dy[i], weights[i].matrix());
   }
-  if (adapters.empty()) return dx;
+  if (adapters.empty()) return result;
 
-  at::Tensor Q = at::empty_like(P);
+  at::Tensor& Q = result.Q;
+  Q = at::empty_like(P);
   for_each_adapter(adapters, [&](std::size_t i, Part part) {
     at::Tensor Q_part = Q.narrow(1, part.first, part.count);
     Q_part.copy_(at::mm(dy[i], adapters.B[i]));
     const at::Tensor P_part = P.narrow(1, part.first, part.count);
     adapters.B_gradient[i].add_(at::mm(dy[i].t(), P_part), adapters.scale);
   });
+  if (!needs_dx) return result;
+  if (dropout.share <= 0.0) {
+    dx.addmm_(Q, adapters.A, 1.0, adapters.scale);
+  } else {
+    // The mask and its scaling are linear, so the gradient goes through the same ones.
+    dx.add_(dropped(at::mm(Q, adapters.A), dropout), adapters.scale);
+  }
+  return result;
+}
+
+void add_A_gradient(const at::Tensor& Q, const at::Tensor& x, const LoraGroup& adapters,
+                    const Dropout& dropout) {
+  if (adapters.empty()) return;
   adapters.A_gradient.add_(at::mm(Q.t(), dropped(x, dropout)), adapters.scale);
-  if (!needs_dx) return dx;
-  if (dropout.share <= 0.0) return dx.addmm_(Q, adapters.A, 1.0, adapters.scale);
-  // The mask and its scaling are linear, so the gradient goes through the same ones.
-  return dx.add_(dropped(at::mm(Q, adapters.A), dropout), adapters.scale);
 }
 
 }  // namespace mayfly

@@ -52,9 +52,19 @@ struct LoraLinearForward {
 LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeight>& weights,
                               const LoraGroup& adapters, const Dropout& dropout);
 
-// Adds to the adapters' gradients and returns dx; with `needs_dx` false an undefined tensor.
-at::Tensor lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& x,
-                                const at::Tensor& P, const std::vector<FrozenWeight>& weights,
-                                const LoraGroup& adapters, const Dropout& dropout, bool needs_dx);
+// The way back, first half: adds to the gradients of B. It does not need x, which may be made again
+// out of dx (swiglu.h). `needs_dx` false: dx stays undefined.
+struct LoraLinearBackward {
+  at::Tensor dx;
+  at::Tensor Q;  // (N, n·R); undefined without adapters
+};
+LoraLinearBackward lora_linear_backward(const std::vector<at::Tensor>& dy, const at::Tensor& P,
+                                        const std::vector<FrozenWeight>& weights,
+                                        const LoraGroup& adapters, const Dropout& dropout,
+                                        bool needs_dx);
+
+// The second half: adds to the gradient of A.
+void add_A_gradient(const at::Tensor& Q, const at::Tensor& x, const LoraGroup& adapters,
+                    const Dropout& dropout);
 
 }  // namespace mayfly

@@ -6,7 +6,9 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mean.h>
+#include <c10/util/Exception.h>
 
+#include "trainer/ops/device_ops.h"
 #include "trainer/ops/nf4_rows.h"
 #include "trainer/ops/on_rows.h"
 
@@ -80,6 +82,11 @@ Nf4Weight Nf4Weight::to(at::Device device) const {
 }
 
 Nf4Weight nf4_quantize(const at::Tensor& given, bool double_quant) {
+  if (const DeviceOps* const ops = device_ops(given)) {
+    return ops->nf4_quantize(given, double_quant);
+  }
+  TORCH_CHECK(has_row_kernels(given), "nf4_quantize: no way to do it on ", given.device(), " in ",
+              given.scalar_type(), "; this build has no kernels");
   Nf4Weight weight{.rows = given.size(0), .columns = given.size(1), .block = kNf4Block};
   weight.packed = at::empty({divided_up(weight.count(), 2)}, at::kByte);
   at::Tensor absmax = at::empty({weight.blocks()}, at::kFloat);
@@ -100,6 +107,9 @@ Nf4Weight nf4_quantize(const at::Tensor& given, bool double_quant) {
 }
 
 void nf4_restore(const Nf4Weight& weight, const at::Tensor& out) {
+  if (const DeviceOps* const ops = device_ops(out)) return ops->nf4_restore(weight, out);
+  TORCH_CHECK(has_row_kernels(out), "nf4_restore: no way to do it on ", out.device(), " in ",
+              out.scalar_type(), "; this build has no kernels");
   with_row_type(out, [&]<class T>(T) {
     for_row_ranges(weight.blocks(), weight.block, [&](std::int64_t first, std::int64_t blocks) {
       std::vector<float> room;

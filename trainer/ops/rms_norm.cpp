@@ -4,6 +4,7 @@
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
 
+#include "trainer/ops/device_ops.h"
 #include "trainer/ops/on_rows.h"
 
 namespace mayfly {
@@ -16,7 +17,15 @@ at::Tensor inverse_rms(const at::Tensor& x_float, double eps) {
 
 }  // namespace
 
+at::Tensor add_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
+                        double eps) {
+  if (const DeviceOps* const ops = device_ops(x)) return ops->rms_norm(x, residual, weight, eps);
+  x.add_(residual);
+  return rms_norm(x, weight, eps);
+}
+
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (const DeviceOps* const ops = device_ops(x)) return ops->rms_norm(x, {}, weight, eps);
   if (has_row_kernels(x)) {
     const std::int64_t width = x.size(-1);
     at::Tensor y = at::empty_like(x);
@@ -34,6 +43,9 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 
 void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
                        const at::Tensor& weight, double eps) {
+  if (const DeviceOps* const ops = device_ops(x)) {
+    return ops->rms_norm_backward(dx, dy, x, weight, eps);
+  }
   if (has_row_kernels(x) && has_row_kernels(dx) && has_row_kernels(dy)) {
     const std::int64_t width = x.size(-1);
     with_row_type(x, [&]<class T>(T) {

@@ -13,6 +13,11 @@ namespace mayfly {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
+// x becomes x + residual, in place and rounded, and is then normed: one pass over memory where
+// there is a kernel.
+at::Tensor add_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
+                        double eps);
+
 // Adds the gradient to `dx`, in place (the residual stream's gradient is there already). The weight
 // is frozen. With m = w · dy:  dx += r · (m - x · r² · mean(m · x)).
 void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,

@@ -3,11 +3,14 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/neg.h>
 
+#include "trainer/ops/device_ops.h"
 #include "trainer/ops/on_rows.h"
 
 namespace mayfly {
 
-void rope_apply(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, Turn turn) {
+namespace {
+
+void turn_heads(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, Turn turn) {
   const std::int64_t half = x.size(2) / 2;
   if (has_row_kernels(x)) {
     const std::int64_t heads = x.size(1);
@@ -28,6 +31,17 @@ void rope_apply(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor&
   const at::Tensor turned_b = b.to(at::kFloat).mul(c).add_(a.to(at::kFloat).mul(s));
   a.copy_(turned_a);
   b.copy_(turned_b);
+}
+
+}  // namespace
+
+void rope_apply(const at::Tensor& q, const at::Tensor& k, const at::Tensor& cosine,
+                const at::Tensor& sine, Turn turn) {
+  if (const DeviceOps* const ops = device_ops(q)) {
+    return ops->rope(q, k, cosine, sine, turn == Turn::backward);
+  }
+  turn_heads(q, cosine, sine, turn);
+  turn_heads(k, cosine, sine, turn);
 }
 
 }  // namespace mayfly

@@ -111,13 +111,13 @@ MAYFLY_INLINE void swiglu_range(T* __restrict h, const T* __restrict e, const T*
 }
 
 template <class T>
-MAYFLY_INLINE void swiglu_backward_range(T* __restrict de, T* __restrict dg, const T* __restrict dh,
-                                         const T* __restrict e, const T* __restrict g,
+MAYFLY_INLINE void swiglu_backward_range(T* __restrict e, T* __restrict g, T* __restrict dh,
                                          std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const float gate = load(e[i]), slope = load(dh[i]), s = sigmoid(gate);
-    dg[i] = rounded<T>(slope * gate * s);
-    de[i] = rounded<T>(slope * load(g[i]) * s * (1.0f + gate * (1.0f - s)));
+    const float gate = load(e[i]), up = load(g[i]), slope = load(dh[i]), s = sigmoid(gate);
+    dh[i] = rounded<T>(load(rounded<T>(gate * s)) * up);
+    g[i] = rounded<T>(slope * gate * s);
+    e[i] = rounded<T>(slope * up * s * (1.0f + gate * (1.0f - s)));
   }
 }
 
@@ -198,13 +198,11 @@ MAYFLY_CLONES void swiglu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t co
   swiglu_range(h, e, g, count);
 }
 
-MAYFLY_CLONES void swiglu_backward(float* de, float* dg, const float* dh, const float* e,
-                                   const float* g, std::int64_t count) {
-  swiglu_backward_range(de, dg, dh, e, g, count);
+MAYFLY_CLONES void swiglu_backward(float* e, float* g, float* dh, std::int64_t count) {
+  swiglu_backward_range(e, g, dh, count);
 }
-MAYFLY_CLONES void swiglu_backward(Bf16* de, Bf16* dg, const Bf16* dh, const Bf16* e, const Bf16* g,
-                                   std::int64_t count) {
-  swiglu_backward_range(de, dg, dh, e, g, count);
+MAYFLY_CLONES void swiglu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count) {
+  swiglu_backward_range(e, g, dh, count);
 }
 
 MAYFLY_CLONES void rope(float* x, const float* cosine, const float* sine, std::int64_t rows,

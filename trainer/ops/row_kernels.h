@@ -33,10 +33,9 @@ void rms_norm_backward(Bf16* dx, const Bf16* dy, const Bf16* x, const Bf16* weig
 // h = round(silu(e)) · g.
 void swiglu(float* h, const float* e, const float* g, std::int64_t count);
 void swiglu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t count);
-void swiglu_backward(float* de, float* dg, const float* dh, const float* e, const float* g,
-                     std::int64_t count);
-void swiglu_backward(Bf16* de, Bf16* dg, const Bf16* dh, const Bf16* e, const Bf16* g,
-                     std::int64_t count);
+// e becomes de, g becomes dg, dh becomes h.
+void swiglu_backward(float* e, float* g, float* dh, std::int64_t count);
+void swiglu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count);
 
 // x (rows, heads, 2 · half) in place; cosine, sine (rows, half). `sign` -1: the opposite angle.
 void rope(float* x, const float* cosine, const float* sine, std::int64_t rows, std::int64_t heads,

@@ -12,10 +12,9 @@ namespace mayfly {
 
 at::Tensor swiglu(const at::Tensor& e, const at::Tensor& g);
 
-struct SwigluGradients {
-  at::Tensor de, dg;
-};
-// de = dh · g · σ(e) (1 + e (1 - σ(e))),  dg = dh · silu(e).
-SwigluGradients swiglu_backward(const at::Tensor& dh, const at::Tensor& e, const at::Tensor& g);
+// In place: e becomes de, g becomes dg, and dh becomes h, which the gradient of the next product's
+// adapter needs. So the backward pass of a feed-forward layer takes no room of its own.
+//   de = dh · g · σ(e) (1 + e (1 - σ(e))),  dg = dh · silu(e),  h = round(silu(e)) · g
+void swiglu_backward(const at::Tensor& e, const at::Tensor& g, const at::Tensor& dh);
 
 }  // namespace mayfly

@@ -94,5 +94,28 @@ TEST(GpuTableTest, PutsTheRooflineWhereTheTableOfKernelsHasIt) {
   EXPECT_GT(slower, speed / 15);
 }
 
+// The goals for a GPU: beside the weights at most 12 GB at 8,192 tokens with selective
+// checkpointing; QLoRA in all, reserve included, within 10 GB at 2,048 tokens.
+TEST(MemoryGoalTest, EightBillionParametersFit) {
+  LoraConfig lora;
+  lora.r = 16;
+  TrainingShape shape;
+  shape.longest = 8192;
+  shape.fused = true;
+  shape.checkpointing = Checkpointing::feed_forward;
+  const TrainingMemory selective = training_memory(llama_8b(), lora, shape);
+  EXPECT_LE(selective.activations + selective.working, 12'000'000'000);
+  EXPECT_GE(selective.activations + selective.working, 10'000'000'000) << "counts what is kept";
+
+  shape.longest = 2048;
+  shape.quant.bits = QuantBits::four;
+  shape.checkpointing = Checkpointing::blocks;
+  const TrainingMemory qlora = training_memory(llama_8b(), lora, shape);
+  EXPECT_LE(qlora.total(), 10'000'000'000);
+  EXPECT_GE(qlora.total(), 8'000'000'000);
+  shape.checkpointing = Checkpointing::off;
+  EXPECT_GT(training_memory(llama_8b(), lora, shape).total(), 10'000'000'000);
+}
+
 }  // namespace
 }  // namespace mayfly

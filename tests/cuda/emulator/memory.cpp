@@ -29,6 +29,7 @@ constexpr unsigned char kRedZone = 0xA5;
 struct Buffer {
   std::byte* real = nullptr;
   std::size_t bytes = 0;
+  bool lent = false;
 };
 
 std::map<std::uintptr_t, Buffer>& buffers() {
@@ -102,6 +103,22 @@ void* check_global(const void* device_pointer, std::size_t bytes, Access access,
   return reinterpret_cast<void*>(address & ~kDeviceBit);
 }
 
+void* lend_memory(void* real, std::size_t bytes) {
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(real) | kDeviceBit;
+  std::erase_if(buffers(), [&](const auto& item) {
+    const auto& [address, buffer] = item;
+    return buffer.lent && address < first + bytes && first < address + buffer.bytes;
+  });
+  recent.clear();
+  buffers()[first] = {static_cast<std::byte*>(real), bytes, true};
+  return reinterpret_cast<void*>(first);
+}
+
+void take_back_memory() {
+  std::erase_if(buffers(), [](const auto& item) { return item.second.lent; });
+  recent.clear();
+}
+
 void add_shared_region(SharedRegion* region) {
   const Unwatched unwatched;
   regions.push_back(region);
@@ -139,7 +156,7 @@ void* device_allocate(std::size_t bytes) {
   if (real == MAP_FAILED) throw std::bad_alloc();
   if (bytes < emulator::kHugeBytes) std::memset(real, emulator::kPoison, size);
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(real) | emulator::kDeviceBit;
-  emulator::buffers()[address] = {static_cast<std::byte*>(real), bytes};
+  emulator::buffers()[address] = {static_cast<std::byte*>(real), bytes, false};
   return reinterpret_cast<void*>(address);
 }
 

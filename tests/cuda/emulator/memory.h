@@ -22,6 +22,11 @@ enum class Access { read, write };
 // buffer.
 void* check_global(const void* device_pointer, std::size_t bytes, Access access, Site at);
 
+// Lends the program's own memory to kernels, as a buffer of its own: returns its device address. It
+// takes the place of whatever was lent there before. For tensors, whose memory is not from here.
+void* lend_memory(void* real, std::size_t bytes);
+void take_back_memory();  // all that was lent
+
 // A part of the block's shared memory, wherever it lies for this block.
 struct SharedRegion {
   std::byte* data = nullptr;

@@ -11,6 +11,7 @@
 #include "tests/cuda/cases/kernel_case.h"
 #include "tests/cuda/emulator/traffic.h"
 #include "tests/cuda/page/ledger.h"
+#include "tests/cuda/page/memory_page.h"
 
 namespace mayfly::cuda {
 namespace {
@@ -124,10 +125,11 @@ std::string page() {
           " bandwidth)`, one after the other; both shares are assumptions "
           "taken from what\nothers report, so the ratios of columns say more than the columns. "
           "QLoRA's weights "
-          "are restored forward and backward.\nThe trainer does not use these kernels yet: "
-          "\"ours\" is what "
-          "it would do with them.\n\n";
+          "are restored forward and backward.\nOn a GPU the trainer calls these kernels, in a build "
+          "with nvcc; no GPU has run it yet. The residual\nbefore a block's first norm is still added "
+          "apart, 2 GB more than counted here.\n\n";
   for (const ModelShape& model : ledger_models()) text += ledger_table(model);
+  text += memory_section();
   text.pop_back();
   return text;
 }
