@@ -373,6 +373,7 @@ TEST(TidyTest, EverySourceIsCompiled) {
   }
   const bool with_trainer = text.find("/trainer/main.cpp") != std::string::npos;
   const bool sanitized = text.find("-fsanitize=") != std::string::npos;
+  const bool with_kernels = text.find("/trainer/kernels/cuda.cpp") != std::string::npos;
   std::vector<std::string> wrong;
   for (const Source& file : tree()) {
     if (!file.path.ends_with(".cpp")) continue;
@@ -380,6 +381,10 @@ TEST(TidyTest, EverySourceIsCompiled) {
         starts_with_any(file.path, {"trainer/", "tests/trainer/", "tests/oracle_sft/", "bench/"});
     if (needs_torch && !with_trainer) continue;
     if (sanitized && file.path.starts_with("tests/e2e_kill/")) continue;
+    const bool needs_nvcc = starts_with_any(
+        file.path, {"trainer/kernels/cuda.cpp", "bench/kernel_bench.cpp", "tests/cuda/gpu/"});
+    if (needs_nvcc && !with_kernels) continue;
+    if (file.path == "trainer/kernels/none.cpp" && with_kernels) continue;
     if (file.path.starts_with("tests/fuzz/")) {  // of preset fuzz
       const std::string name = fs::path(file.path).stem().string();
       const std::string target = "mayfly_fuzzer(" + name.substr(0, name.rfind('_')) + " ";
