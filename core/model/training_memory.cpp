@@ -90,6 +90,10 @@ TrainingMemory training_memory(const Architecture& model, const LoraConfig& lora
       tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
   memory.working =
       tokens * bytes * (4 * model.ff_width + 6 * model.width) + attention_and_logits(model, shape);
+  // A block that is made again is there whole while its gradients are made.
+  if (shape.checkpointing == Checkpointing::blocks) {
+    memory.working += tokens * bytes * 2 * (model.width + model.query_width() + model.kv_width());
+  }
   memory.reserve = memory.total() / 10 + kDriver;
   return memory;
 }
