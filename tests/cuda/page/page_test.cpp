@@ -115,19 +115,20 @@ std::string page() {
       "traffic to L2\nallows two reads, since a row fits into no block's memory. Allowed: 1.05 and "
       "1.30.\n\n";
   text += evidence_table();
-  text += "\n## By arithmetic: a whole step\n\n" + number(kTokens, 0) + " tokens in documents of " +
-          number(kDocument, 0) +
-          ", LoRA on all linear layers, nothing recomputed. Bytes an element op by "
-          "op are\ncounted by hand for bf16 with transformers' float32 detours; launches likewise. "
-          "The time "
-          "is\n`flops / (" +
-          number(kShareOfFlops, 2) + " peak) + bytes / (" + number(kShareOfBandwidth, 2) +
-          " bandwidth)`, one after the other; both shares are assumptions "
-          "taken from what\nothers report, so the ratios of columns say more than the columns. "
-          "QLoRA's weights "
-          "are restored forward and backward.\nOn a GPU the trainer calls these kernels, in a build "
-          "with nvcc; no GPU has run it yet. The residual\nbefore a block's first norm is still added "
-          "apart, 2 GB more than counted here.\n\n";
+  text +=
+      "\n## By arithmetic: a whole step\n\n" + number(kTokens, 0) + " tokens in documents of " +
+      number(kDocument, 0) +
+      ", LoRA on all linear layers, nothing recomputed. Bytes an element op by "
+      "op are\ncounted by hand for bf16 with transformers' float32 detours; launches likewise. "
+      "The time "
+      "is\n`flops / (" +
+      number(kShareOfFlops, 2) + " peak) + bytes / (" + number(kShareOfBandwidth, 2) +
+      " bandwidth)`, one after the other; both shares are assumptions "
+      "taken from what\nothers report, so the ratios of columns say more than the columns. "
+      "QLoRA's weights "
+      "are restored forward and backward.\nOn a GPU the trainer calls these kernels, in a build "
+      "with nvcc; no GPU has run it yet. The residual\nbefore a block's first norm is still added "
+      "apart, 2 GB more than counted here.\n\n";
   for (const ModelShape& model : ledger_models()) text += ledger_table(model);
   text += memory_section();
   text.pop_back();
