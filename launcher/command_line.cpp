@@ -191,6 +191,7 @@ class VerbParser {
       app_.add_flag("--private", line_.is_private, "Make the repository for yourself only");
     }
     if (name == "offers") add_offers();
+    if (name == "apply") add_apply();
     if (name == "completion") words("SHELL", "bash, zsh or fish");
     if (name == "status") {
       words("RUN", "Names or ids of runs; all that may be billing if none is given");
@@ -270,6 +271,20 @@ class VerbParser {
     app_.add_flag("--wide", line_.offers.wide, "More columns");
     app_.add_flag("--all", line_.offers.all, "Every row, however many");
     app_.add_flag("--select", line_.offers.select, "Choose one, and print the flags that name it");
+  }
+
+  void add_apply() {
+    ApplyFlags& flags = line_.apply;
+    words("FILE", "A file with a fleet or a sweep, as -c");
+    app_.add_flag("--dry-run", line_.run.dry_run, "Show the runs and what they cost");
+    app_.add_flag("--deploy-only", flags.deploy_only,
+                  "Show the cost, destroy what is extra, start no experiment");
+    app_.add_flag("--no-deploy", flags.no_deploy,
+                  "Start experiments only in pods that have a machine now");
+    app_.add_flag("--no-sync", flags.no_sync, "Changes nothing: no code is synced");
+    app_.add_flag("--no-setup", flags.no_setup, "Changes nothing: there is no set-up to leave out");
+    app_.add_flag("--prune{true},!--no-prune", flags.prune,
+                  "Destroy runs of the fleet that the file does not name any more (default)");
   }
 
   void add_extend() {
@@ -464,7 +479,8 @@ bool is_run_file(const std::string& word) {
 
 // Run files among the words become -c; any other word beside them is a mistake.
 Result<CommandLine> take_run_files(CommandLine line) {
-  if (line.verb != "run" && line.verb != "plan" && line.verb != "name" && line.verb != "doctor") {
+  if (line.verb != "run" && line.verb != "plan" && line.verb != "name" && line.verb != "doctor" &&
+      line.verb != "apply") {
     return line;
   }
   for (const std::string& word : line.words) {

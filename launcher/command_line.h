@@ -75,6 +75,14 @@ struct DataFlags {
   std::int64_t rows = 3;  // of preview; 0: all
 };
 
+struct ApplyFlags {
+  bool deploy_only = false;
+  bool no_deploy = false;
+  bool no_sync = false;
+  bool no_setup = false;
+  bool prune = true;
+};
+
 struct ConfigFlags {
   bool origin = false;
   std::string format;
@@ -91,6 +99,7 @@ struct CommandLine {
   ConfigFlags config;
   DataFlags data;
   OffersFlags offers;
+  ApplyFlags apply;
   std::vector<std::string> words;           // positional: runs, a shell, what config is to do
   std::vector<std::string> remote_command;  // of ssh, behind "--"
   std::string to;                           // of pull

@@ -7,6 +7,7 @@
 #include "core/atomic_file.h"
 #include "core/config/config_json.h"
 #include "core/config/describe.h"
+#include "core/config/fleet_file.h"
 #include "core/config/resolved.h"
 #include "core/config/schema.h"
 #include "core/json.h"
@@ -64,7 +65,10 @@ ExitCode check(const ConfigCommand& command, std::ostream& out) {
   if (inputs.files.empty()) {
     return usage(command, "config check needs a file", "launch config check run.yaml");
   }
-  const LoadedConfig loaded = load_config(inputs);
+  inputs.fleet_apart = true;
+  const FleetFile fleet = read_fleet(inputs);
+  LoadedConfig loaded = load_config(inputs);
+  loaded.problems.insert(loaded.problems.end(), fleet.problems.begin(), fleet.problems.end());
   if (!loaded.problems.empty()) return report_errors(loaded.problems, command.json);
   if (command.json) {
     out << json_line({{"ok", true}, {"files", inputs.files}}) << "\n";

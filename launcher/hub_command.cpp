@@ -28,7 +28,7 @@ struct HubTarget {
   std::string revision = "main";
 };
 
-Result<HubTarget> read_target(std::string text) {
+Result<HubTarget> read_hub_target(std::string text) {
   HubTarget target;
   if (const auto at = text.find('@'); at != std::string::npos) {
     target.revision = text.substr(at + 1);
@@ -171,7 +171,7 @@ Status check_words(const std::vector<std::string>& words) {
 
 Result<ExitCode> hub_command(const HubCommand& command, const HubAddress& address, Clock& clock) {
   if (Status checked = check_words(command.words); !checked) return checked.error();
-  const auto target = read_target(command.words[1]);
+  const auto target = read_hub_target(command.words[1]);
   if (!target) return target.error();
   Line line(address, clock);
   HubStore store(line.hub, target->repo, command.is_private);

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "core/report_error.h"
+#include "launcher/apply_command.h"
 #include "launcher/command_line.h"
 #include "launcher/config_command.h"
 #include "launcher/data_command.h"
@@ -72,6 +73,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "reap" || line.down.orphans) return outcome(reap_command(line, desk));
   if (line.verb != "completion") notice_leaks(desk);
   if (line.verb == "run" || line.verb == "plan") return run_command(line, desk);
+  if (line.verb == "apply") return apply_command(line, desk);
   if (line.verb == "down") return outcome(down_command(line, desk));
   if (line.verb == "stop") return outcome(stop_command(line, desk));
   if (line.verb == "checkpoint") return outcome(checkpoint_command(line, desk));

@@ -243,10 +243,6 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
   plan.config = inputs.config;
   RunConfig& config = plan.config;
 
-  if (config.run.seeds.size() > 1) {
-    return Error{ErrorKind::unsupported, "several run.seeds in one launch are not built yet",
-                 "launch once a seed: --seeds " + std::to_string(config.run.seeds.front())};
-  }
   plan.seed = config.run.seeds.front();
   for (const auto& [name, text] : EnumNames<ProviderName>::values) {
     if (text == inputs.provider) config.provider = name;

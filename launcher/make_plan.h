@@ -28,9 +28,9 @@
 namespace mayfly {
 
 struct PlanInputs {
-  RunConfig config;
-  std::vector<KnownRun> known;              // of the list of runs
-  std::filesystem::path programs;           // the folder with `agent` and `train`
+  RunConfig config;                // the first of run.seeds counts (seeds.h has the others)
+  std::vector<KnownRun> known;     // of the list of runs
+  std::filesystem::path programs;  // the folder with `agent` and `train`
   std::filesystem::path working_directory;  // what relative paths are relative to
   RunNameOverrides names;
   std::optional<RemoteModel> remote_model;  // when model.base is a hub id

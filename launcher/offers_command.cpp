@@ -7,7 +7,7 @@
 
 #include "core/config/run_config.h"
 #include "core/json.h"
-#include "core/store/hub.h"
+#include "core/store/hub_session.h"
 #include "launcher/cloud_access.h"
 #include "launcher/figures.h"
 #include "launcher/remote_model.h"

@@ -25,6 +25,7 @@
 #include "launcher/pricing.h"
 #include "launcher/rental_choice.h"
 #include "launcher/rental_wish.h"
+#include "launcher/seeds.h"
 #include "launcher/status_report.h"
 
 namespace mayfly {
@@ -280,19 +281,17 @@ Status choose_machine(const CommandLine& line, const Environment& environment, P
 
 }  // namespace
 
-std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk) {
-  auto config = read_config(line, true);
-  if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
+std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig config, Desk& desk) {
   Result<std::vector<KnownRun>> known = desk.state.runs();
   if (!known) return failed(known.error());
-  Result<std::optional<RemoteModel>> model = look_at_model(std::get<RunConfig>(config), desk.clock);
+  Result<std::optional<RemoteModel>> model = look_at_model(config, desk.clock);
   if (!model) return failed(model.error());
   std::error_code code;
   const Result<Environment> environment = environment_with_dotenv();
   if (!environment) return failed(environment.error());
-  Result<std::string> provider = provider_for(std::get<RunConfig>(config).provider, *environment);
+  Result<std::string> provider = provider_for(config.provider, *environment);
   if (!provider) return failed(provider.error());
-  const PlanInputs inputs{std::move(std::get<RunConfig>(config)),
+  const PlanInputs inputs{std::move(config),
                           std::move(*known),
                           program_folder(),
                           fs::current_path(code),
@@ -309,25 +308,38 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
     const Status chosen = choose_machine(line, *environment, *planned, inputs.known, desk);
     if (!chosen) return failed(chosen.error());
   }
-  std::vector<PlannedRun> runs = {std::move(*planned)};
+  return std::move(*planned);
+}
+
+std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk) {
+  auto config = read_config(line, true);
+  if (auto* failure = std::get_if<Failure>(&config)) return std::move(*failure);
+  if (std::get<RunConfig>(config).run.seeds.size() > 1) {
+    return run_seeds(line, std::get<RunConfig>(config), desk);
+  }
+  auto plan = plan_run(line, std::move(std::get<RunConfig>(config)), desk);
+  if (auto* failure = std::get_if<Failure>(&plan)) return std::move(*failure);
+  std::vector<PlannedRun> runs = {std::move(std::get<PlannedRun>(plan))};
   if (const Status accepted = check_hub(runs, desk.clock); !accepted) {
     return failed(accepted.error());
   }
-  planned = std::move(runs.front());
+  PlannedRun& planned = runs.front();
 
   if (line.run.user_data) {
-    const Result<std::string> text = start_up_file(*planned);
+    const Result<std::string> text = start_up_file(planned);
     if (!text) return failed(text.error());
     print(*text);
     return ExitCode::ok;
   }
   if (line.run.dry_run) {
-    print(desk.flags.json ? json_text(plan_document(*planned)) + "\n"
-                          : plan_text(*planned, desk.out) + "nothing was created\n");
+    print(desk.flags.json ? json_text(plan_document(planned)) + "\n"
+                          : plan_text(planned, desk.out) + "nothing was created\n");
     return ExitCode::ok;
   }
-  if (!desk.flags.json && desk.flags.verbosity >= 0) print(plan_text(*planned, desk.out) + "\n");
-  return start_run(line, *planned, *environment, desk);
+  if (!desk.flags.json && desk.flags.verbosity >= 0) print(plan_text(planned, desk.out) + "\n");
+  const Result<Environment> environment = environment_with_dotenv();
+  if (!environment) return failed(environment.error());
+  return start_run(line, planned, *environment, desk);
 }
 
 }  // namespace mayfly

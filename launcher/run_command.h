@@ -22,6 +22,10 @@ struct Failure {
 // look on standard output, progress on standard error.
 std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk);
 
+// Everything looked up, counted, chosen and priced for one run, and nothing created. Nobody is
+// asked: with `line.run.dry_run` or a choice made in the config; else as run_command says.
+std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig config, Desk& desk);
+
 // Reads the run files and flags; several problems at once. For all commands that take a config.
 std::variant<RunConfig, Failure> read_config(const CommandLine& line, bool must_be_complete);
 

@@ -23,6 +23,14 @@ constexpr std::array kVerbs = {
                      "  launch plan run.yaml --json           the plan for a script\n"
                      "  launch plan run.yaml --user-data      the machine's start-up file\n",
          .takes_config = true},
+    Verb{.name = "apply",
+         .summary = "Make what runs agree with a file of pods and experiments.",
+         .examples =
+             "  launch apply -c lr_sweep --dry-run     the runs and what they cost\n"
+             "  launch apply -c fleet.yaml             make what is missing, destroy extra\n"
+             "  launch apply -c lr_sweep --deploy-only\n",
+         .takes_config = true,
+         .asks = true},
     Verb{.name = "offers",
          .summary = "Show what can be rented, and at what price.",
          .examples = "  launch offers --gpu H100,A100 --num-gpus 1\n"
@@ -115,16 +123,14 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr std::array<std::string_view, 11> kUnbuiltVerbs = {"apply",  "resume", "step",   "shell",
-                                                            "exec",   "open",   "tunnel", "sync",
-                                                            "report", "chat",   "convert"};
+constexpr auto kUnbuiltVerbs =
+    std::to_array<std::string_view>({"resume", "step", "shell", "exec", "open", "tunnel", "sync",
+                                     "report", "chat", "convert"});
 
-constexpr std::array<std::string_view, 20> kUnbuiltFlags = {
-    "--steps",          "--key-name",     "--no-docker",      "--host",
-    "--instance-id",    "--resume",       "--insecure",       "--keep-volume",
-    "--destroy-volume", "--what",         "--destroy",        "--deploy-only",
-    "--no-deploy",      "--no-sync",      "--no-setup",       "--filter-langs",
-    "--max-workers",    "--dataset-name", "--pack-sequences", "--gradient-checkpointing"};
+constexpr auto kUnbuiltFlags = std::to_array<std::string_view>(
+    {"--steps", "--key-name", "--no-docker", "--host", "--instance-id", "--resume", "--insecure",
+     "--keep-volume", "--destroy-volume", "--what", "--destroy", "--filter-langs", "--max-workers",
+     "--dataset-name", "--pack-sequences", "--gradient-checkpointing"});
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

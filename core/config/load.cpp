@@ -50,12 +50,29 @@ void add_dotenv(Environment& environment, const std::filesystem::path& folder, L
   environment.insert(variables->begin(), variables->end());  // never over what is set
 }
 
-void add_file(const std::filesystem::path& path, Origin::Layer layer, Layers& layers) {
+// Takes the sections of a fleet out of a file; they are problems where one run is wanted.
+void part_with_fleet(ConfigNode& root, const Origin& origin, bool fleet_apart, Layers& layers) {
+  std::erase_if(root.entries, [&](const ConfigEntry& entry) {
+    if (entry.key != "fleet" && entry.key != "sweep") return false;
+    const bool empty = entry.value.items.empty() && entry.value.entries.empty();
+    if (!fleet_apart && !empty) {
+      layers.add_problem(problem_at(placed(origin, entry.place),
+                                    entry.key + " makes several runs, and this is for one",
+                                    "`launch apply -c " + origin.at.file + "` makes them all"));
+    }
+    return true;
+  });
+}
+
+void add_file(const std::filesystem::path& path, Origin::Layer layer, bool fleet_apart,
+              Layers& layers) {
   const Result<std::string> text = read_file(path);
   if (!text) return layers.add_problem(text.error());
-  const YamlDocument document = parse_yaml(*text, path.string());
+  YamlDocument document = parse_yaml(*text, path.string());
   for (const Error& problem : document.problems) layers.add_problem(problem);
-  layers.add_map(document.root, {.layer = layer, .at = {path.string()}});
+  const Origin origin{.layer = layer, .at = {path.string()}};
+  part_with_fleet(document.root, origin, fleet_apart, layers);
+  layers.add_map(document.root, origin);
 }
 
 void add_well_known(const Environment& environment, Layers& layers) {
@@ -294,6 +311,10 @@ ConfigInputs process_inputs() {
   return {.files = {}, .command_line = {}, .environment = current_environment()};
 }
 
+bool sets_field(const std::string& variable) {
+  return !path_of_variable(variable).empty();
+}
+
 std::string origin_text(const Origin& origin) {
   std::string text;
   switch (origin.layer) {
@@ -320,12 +341,12 @@ LoadedConfig load_config(const ConfigInputs& inputs) {
   add_well_known(environment, layers);
   const std::filesystem::path folder = profile_folder(environment);
   if (!folder.empty() && is_file(folder / "config.yaml")) {
-    add_file(folder / "config.yaml", Origin::Layer::profile, layers);
+    add_file(folder / "config.yaml", Origin::Layer::profile, false, layers);
   }
   for (const std::string& name : inputs.files) {
     const Result<std::filesystem::path> path = find_config_file(name, inputs);
     if (path) {
-      add_file(*path, Origin::Layer::file, layers);
+      add_file(*path, Origin::Layer::file, inputs.fleet_apart, layers);
     } else {
       layers.add_problem(path.error());
     }

@@ -36,6 +36,9 @@ struct ConfigInputs {
   std::vector<CommandLineValue> command_line = {};  // in the order typed
   Environment environment = {};
   std::filesystem::path working_directory = ".";  // where .env and configs/ are looked for
+  // The sections fleet and sweep of files are read elsewhere (core/config/fleet_file.h). False:
+  // they are problems, since a run of one machine would leave them out.
+  bool fleet_apart = false;
   // False: a config without base model and data is no problem, for `config show`.
   bool must_be_complete = true;
 };
@@ -62,6 +65,9 @@ struct LoadedConfig {
 };
 
 LoadedConfig load_config(const ConfigInputs& inputs);
+
+// Whether the environment variable sets a field: MAYFLY_LIMITS_SPEND_LIMIT and the like.
+bool sets_field(const std::string& variable);
 
 // The file that -c means: `name` itself if it is a file, else configs/<name>.yaml in the working
 // directory, else in $XDG_CONFIG_HOME/mayfly/configs. Error: not_found, listing what there is.

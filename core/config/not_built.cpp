@@ -20,7 +20,6 @@ constexpr std::string_view kLocalOnly = "only this machine is used, provider loc
 constexpr std::string_view kNoHubData = "give files in data.path";
 
 constexpr std::array kKeys = {
-    Row{"run.group"},
     Row{"run.tags"},
     Row{"run.notes"},
     Row{"phases", "only the phase sft is"},
@@ -37,8 +36,6 @@ constexpr std::array kKeys = {
     Row{"ssh.known_hosts", "the host key is given to the machine, or pinned at the first contact",
         "pin"},
     Row{"code", "no repository is cloned; the programs bring all they need"},
-    Row{"fleet"},
-    Row{"sweep"},
     Row{"data.dataset_name", kNoHubData},
     Row{"data.subset", kNoHubData},
     Row{"data.split", kNoHubData},

@@ -13,6 +13,7 @@ namespace mayfly {
 struct RunSection {
   std::optional<std::string> name;
   std::vector<std::int64_t> seeds = {42};
+  std::optional<std::string> group;
 
   static constexpr void fields(auto&& field) {
     using Self = RunSection;
@@ -23,6 +24,9 @@ struct RunSection {
           FieldDoc{.doc = "Seeds of data order, adapter initialisation and dropout; one run each.",
                    .flag = "--seeds",
                    .at_least = 0});
+    field("group", &Self::group,
+          FieldDoc{.doc = "What the runs of one sweep or fleet have in common; `launch apply` sets "
+                          "it to the fleet's name."});
   }
 };
 static_assert(field_count<RunSection>() == member_count<RunSection>());

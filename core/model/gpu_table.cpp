@@ -12,7 +12,7 @@ constexpr double kBytesANumberKept = 55;  // where a number has two
 
 // Source: NVIDIA's data sheets of each card. SXM where there are several forms: a PCIe card of the
 // same name is slower, an H100 by a quarter. CUDA 13 dropped what is older than Turing.
-constexpr std::array kRows = {
+constexpr std::array kGpuRows = {
     //      gpu           bf16   fp32   GB/s   GB  supported
     GpuRow{"B300", 2250, 75, 8000, 270, true},
     GpuRow{"B200", 2250, 75, 8000, 180, true},
@@ -46,7 +46,7 @@ constexpr std::array kRows = {
 }  // namespace
 
 std::optional<GpuRow> gpu_row(std::string_view gpu) {
-  for (const GpuRow& row : kRows) {
+  for (const GpuRow& row : kGpuRows) {
     if (row.gpu == gpu) return row;
   }
   return std::nullopt;

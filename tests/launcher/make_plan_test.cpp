@@ -126,11 +126,6 @@ TEST_F(MakePlanTest, RefusesARunAboveItsCostLimitAndNotOneAtIt) {
   EXPECT_EQ(refused().kind, ErrorKind::guard);
 }
 
-TEST_F(MakePlanTest, RefusesSeveralSeedsByName) {
-  inputs.config.run.seeds = {11, 23};
-  EXPECT_EQ(refused().kind, ErrorKind::unsupported);
-}
-
 TEST_F(MakePlanTest, FindsWhatIsNotThere) {
   PlanInputs good = inputs;
   inputs.config.model.base = "nothing";

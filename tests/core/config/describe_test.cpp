@@ -12,6 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/config/aliases.h"
 #include "core/config/field_list.h"
+#include "core/config/fleet_file.h"
 #include "core/config/load.h"
 #include "core/config/not_built.h"
 #include "core/config/schema.h"
@@ -68,6 +69,10 @@ TEST(DescribeTest, EveryExampleLoads) {
     ConfigInputs inputs;
     inputs.files = {entry.path().string()};
     inputs.working_directory = kSource;
+    inputs.fleet_apart = true;
+    for (const Error& problem : read_fleet(inputs).problems) {
+      ADD_FAILURE() << located_message(problem);
+    }
     for (const Error& problem : load_config(inputs).problems) {
       ADD_FAILURE() << located_message(problem);
     }
