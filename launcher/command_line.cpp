@@ -192,6 +192,7 @@ class VerbParser {
     }
     if (name == "offers") add_offers();
     if (name == "apply") add_apply();
+    if (name == "step") add_step();
     if (name == "completion") words("SHELL", "bash, zsh or fish");
     if (name == "status") {
       words("RUN", "Names or ids of runs; all that may be billing if none is given");
@@ -271,6 +272,14 @@ class VerbParser {
     app_.add_flag("--wide", line_.offers.wide, "More columns");
     app_.add_flag("--all", line_.offers.all, "Every row, however many");
     app_.add_flag("--select", line_.offers.select, "Choose one, and print the flags that name it");
+  }
+
+  void add_step() {
+    words("STEP",
+          "setup, generate, train, eval-model, upload or terminate; then a run file, as -c");
+    app_.add_flag("--dry-run", line_.run.dry_run, "Of train: show the plan, create nothing");
+    app_.add_flag("-f,--follow", line_.run.follow, "Of train: show the progress to the end");
+    app_.add_flag("--wait", line_.run.wait, "Of train: wait quietly for the end");
   }
 
   void add_apply() {
@@ -513,51 +522,6 @@ std::size_t verb_position(const std::vector<std::string>& arguments) {
   return std::string::npos;
 }
 
-std::string flags_of(const Verb& verb) {
-  std::string text;
-  for (const std::string& name : VerbParser(verb, "launch").flag_names()) {
-    text += (text.empty() ? "" : " ") + name;
-  }
-  return text;
-}
-
-std::string bash_script() {
-  std::string script =
-      "_mayfly_launch() {\n  local word=\"${COMP_WORDS[COMP_CWORD]}\" verb=run candidate words\n"
-      "  for candidate in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"$candidate\" in\n";
-  std::string names, cases;
-  for (const Verb& verb : launch_verbs()) {
-    const std::string name(verb.name);
-    names += (names.empty() ? "" : "|") + name;
-    cases += "    " + name + ") words=\"" + flags_of(verb) + "\" ;;\n";
-  }
-  std::string spaced = names;
-  std::replace(spaced.begin(), spaced.end(), '|', ' ');
-  script += "      " + names + ") verb=$candidate; break ;;\n    esac\n  done\n";
-  script += "  case \"$verb\" in\n" + cases + "  esac\n";
-  script += "  [ \"$COMP_CWORD\" = 1 ] && words=\"" + spaced + " $words\"\n";
-  script += "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n";
-  script += "  [ \"${#COMPREPLY[@]}\" = 0 ] && COMPREPLY=($(compgen -f -- \"$word\"))\n}\n";
-  script += "complete -o filenames -F _mayfly_launch launch\n";
-  return script;
-}
-
-std::string fish_script() {
-  std::string script;
-  for (const Verb& verb : launch_verbs()) {
-    script += "complete -c launch -n __fish_use_subcommand -a " + std::string(verb.name) + " -d '" +
-              std::string(verb.summary.substr(0, verb.summary.find('.'))) + "'\n";
-    for (const std::string& name : VerbParser(verb, "launch").flag_names()) {
-      const std::string condition =
-          verb.name == "run" ? ""
-                             : " -n '__fish_seen_subcommand_from " + std::string(verb.name) + "'";
-      script += "complete -c launch" + condition +
-                (name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1)) + "\n";
-    }
-  }
-  return script;
-}
-
 }  // namespace
 
 Result<CommandLine> parse_launch(const std::vector<std::string>& arguments) {
@@ -596,13 +560,8 @@ bool wants_json(const std::vector<std::string>& arguments) {
   return std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
 }
 
-Result<std::string> completion_script(const std::string& shell) {
-  if (shell == "bash") return bash_script();
-  // zsh reads bash's completions through its own adapter.
-  if (shell == "zsh") return "autoload -U +X bashcompinit && bashcompinit\n" + bash_script();
-  if (shell == "fish") return fish_script();
-  return Error{ErrorKind::usage,
-               "completion is there for bash, zsh and fish, not for \"" + shell + "\""};
+std::vector<std::string> flag_names_of(const Verb& verb) {
+  return VerbParser(verb, "launch").flag_names();
 }
 
 }  // namespace mayfly

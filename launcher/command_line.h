@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "core/terminal.h"
 #include "core/usd.h"
+#include "launcher/verbs.h"
 
 namespace mayfly {
 
@@ -116,7 +117,7 @@ Result<CommandLine> parse_status(const std::vector<std::string>& arguments);
 // Whether --json stands among them: errors of parsing are reported in the form that was asked for.
 bool wants_json(const std::vector<std::string>& arguments);
 
-// A script that completes verbs and flags; shell is bash, zsh or fish. Error: usage.
-Result<std::string> completion_script(const std::string& shell);
+// All names of a verb's flags, long and short, with their dashes.
+std::vector<std::string> flag_names_of(const Verb& verb);
 
 }  // namespace mayfly

@@ -5,6 +5,7 @@
 #include "core/report_error.h"
 #include "launcher/apply_command.h"
 #include "launcher/command_line.h"
+#include "launcher/completion.h"
 #include "launcher/config_command.h"
 #include "launcher/data_command.h"
 #include "launcher/desk.h"
@@ -17,6 +18,7 @@
 #include "launcher/run_command.h"
 #include "launcher/shell_command.h"
 #include "launcher/steer_commands.h"
+#include "launcher/step_command.h"
 
 namespace mayfly {
 namespace {
@@ -73,6 +75,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "reap" || line.down.orphans) return outcome(reap_command(line, desk));
   if (line.verb != "completion") notice_leaks(desk);
   if (line.verb == "run" || line.verb == "plan") return run_command(line, desk);
+  if (line.verb == "step") return step_command(line, desk);
   if (line.verb == "apply") return apply_command(line, desk);
   if (line.verb == "down") return outcome(down_command(line, desk));
   if (line.verb == "stop") return outcome(stop_command(line, desk));

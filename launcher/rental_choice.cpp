@@ -130,11 +130,13 @@ Result<Offer> select_offer(const std::vector<Offer>& offers, bool yes, const Ask
 }
 
 Error nothing_fits(const std::vector<Offer>& all, const OfferWish& wish) {
-  Error error{ErrorKind::no_capacity,
-              "no offer fits, of " + std::to_string(all.size()) + " that there are"};
+  const std::string wishes = wishes_text(wish);
+  Error error{ErrorKind::no_capacity, "no offer fits, of " + std::to_string(all.size()) +
+                                          " that there are" +
+                                          (wishes.empty() ? "" : "; wished for: " + wishes)};
   error.hint = relaxed_text(relaxed_offers(all, wish));
   if (error.hint.empty() && !all.empty()) {
-    error.hint = "no two wishes stand in the way alone; see all with `launch offers`";
+    error.hint = "to give up one or two of the wishes is not enough; see all with `launch offers`";
   }
   return error;
 }

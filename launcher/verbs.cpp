@@ -31,6 +31,13 @@ constexpr std::array kVerbs = {
              "  launch apply -c lr_sweep --deploy-only\n",
          .takes_config = true,
          .asks = true},
+    Verb{.name = "step",
+         .summary = "Carry out one step alone: setup, train, upload or terminate.",
+         .examples = "  launch step train -c my-run.yaml\n"
+                     "  launch step upload -c my-run.yaml      if it is not on the hub yet\n"
+                     "  launch step terminate -c my-run.yaml\n",
+         .takes_config = true,
+         .asks = true},
     Verb{.name = "offers",
          .summary = "Show what can be rented, and at what price.",
          .examples = "  launch offers --gpu H100,A100 --num-gpus 1\n"
@@ -123,9 +130,8 @@ constexpr Verb kStatus{.name = "status",
                            "  status my-run --json\n"
                            "  status --watch 30\n"};
 
-constexpr auto kUnbuiltVerbs =
-    std::to_array<std::string_view>({"resume", "step", "shell", "exec", "open", "tunnel", "sync",
-                                     "report", "chat", "convert"});
+constexpr auto kUnbuiltVerbs = std::to_array<std::string_view>(
+    {"resume", "shell", "exec", "open", "tunnel", "sync", "report", "chat", "convert"});
 
 constexpr auto kUnbuiltFlags = std::to_array<std::string_view>(
     {"--steps", "--key-name", "--no-docker", "--host", "--instance-id", "--resume", "--insecure",

@@ -170,6 +170,12 @@ std::string relaxed_text(const std::vector<Relaxed>& relaxed) {
   return text;
 }
 
+std::string wishes_text(const OfferWish& wish) {
+  std::string text;
+  for (const Test& test : tests_of(wish)) text += (text.empty() ? "" : ", ") + test.flag;
+  return text;
+}
+
 std::string gpus_text(const Offer& offer) {
   if (offer.gpu_count == 0) return "CPU";
   return std::to_string(offer.gpu_count) + "x" + offer.gpu;

@@ -50,6 +50,9 @@ std::vector<Relaxed> relaxed_offers(const std::vector<Offer>& offers, const Offe
 // The same in sentences, one a line, for the hint of an error.
 std::string relaxed_text(const std::vector<Relaxed>& relaxed);
 
+// The wishes as flags, with commas between them: "--gpu B200, --region us"; "" if there are none.
+std::string wishes_text(const OfferWish& wish);
+
 // "8xH100", "2xA100"; "CPU" where there is no GPU.
 std::string gpus_text(const Offer& offer);
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/config/field_list.h"
+#include "launcher/completion.h"
 #include "launcher/verbs.h"
 
 namespace mayfly {
