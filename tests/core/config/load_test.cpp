@@ -493,14 +493,13 @@ TEST_F(LoadTest, LoadsTheLambdaGuidesFile) {
     names.push_back(std::to_string(problem.at.line) + " " +
                     problem.message.substr(0, problem.message.find(" is not built yet")));
   }
-  EXPECT_THAT(
-      names,
-      ElementsAre("4 lambda.host (instance.host)", "5 lambda.ssh_key (ssh.key)",
-                  "6 lambda.ssh_user (ssh.user)", "8 lambda.api_key (providers.lambda.api_key)",
-                  "25 experiment.repo_url (code.git_url)",
-                  "26 experiment.remote_dir (code.remote_dir)",
-                  "35 wandb.project (tracking.wandb.project)",
-                  "36 wandb.tags (tracking.wandb.tags)", "37 wandb.group (tracking.wandb.group)"));
+  EXPECT_THAT(names, ElementsAre("4 lambda.host (instance.host)", "5 lambda.ssh_key (ssh.key)",
+                                 "8 lambda.api_key (providers.lambda.api_key)",
+                                 "25 experiment.repo_url (code.git_url)",
+                                 "26 experiment.remote_dir (code.remote_dir)",
+                                 "35 wandb.project (tracking.wandb.project)",
+                                 "36 wandb.tags (tracking.wandb.tags)",
+                                 "37 wandb.group (tracking.wandb.group)"));
 }
 
 // Rows D-09, D-12, D-13 and D-21, the same way.
