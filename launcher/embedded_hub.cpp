@@ -111,6 +111,16 @@ std::optional<std::string> wait_for_hub(pid_t hub, Clock& clock) {
   return std::nullopt;
 }
 
+std::optional<std::string> wait_for_another(Clock& clock) {
+  const SteadyTime give_up_at = clock.steady_now() + kComesUpWithin;
+  while (clock.steady_now() < give_up_at) {
+    const auto endpoint = noted_endpoint();
+    if (endpoint && answers(*endpoint)) return endpoint;
+    clock.sleep_for(50ms);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Secret embedded_hub_token() {
@@ -167,6 +177,8 @@ Result<EmbeddedHub> ensure_embedded_hub(const fs::path& programs, Clock& clock) 
     if (!started) return started.error();
     if (const auto endpoint = wait_for_hub(*started, clock)) return EmbeddedHub{*endpoint, *secret};
   }
+  // Another `launch` began at the same time, and its hub has the folder: it is as good as ours.
+  if (const auto endpoint = wait_for_another(clock)) return EmbeddedHub{*endpoint, *secret};
   return Error{ErrorKind::failed, "the local hub did not come up",
                "see " + (state_folder() / "localhub.log").string()};
 }

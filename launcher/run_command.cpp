@@ -200,8 +200,8 @@ Result<Instance> rent_machine(const PlannedRun& planned, const Secret& token,
 
 Outcome start_run(const CommandLine& line, PlannedRun& planned, const Environment& environment,
                   Desk& desk) {
-  if (planned.not_startable) return failed(*planned.not_startable);
   if (const Status sound = refuse_mistakes(planned, desk); !sound) return failed(sound.error());
+  if (planned.not_startable) return failed(*planned.not_startable);
   if (const Status yes = confirm(planned, desk); !yes) return failed(yes.error());
   const Result<Secret> token = prepare_hub(planned, desk);
   if (!token) return failed(token.error());

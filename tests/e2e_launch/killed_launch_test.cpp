@@ -60,8 +60,8 @@ class KilledLaunchTest : public LaunchTest {
     for (std::string line; std::getline(trace, line);) {
       const std::string call = line.substr(0, line.find('('));
       const int number = ++seen[call];
-      // Before the list of runs is touched nothing is created; those steps are all alike.
-      ours = ours || line.find("runs.json.lock") != std::string::npos;
+      // Before the list of runs is written nothing is created; those steps are all alike.
+      ours = ours || line.find("runs.json.tmp") != std::string::npos;
       if (ours && line.find(' ') != std::string::npos) steps.push_back({call, number});
     }
     return steps;
