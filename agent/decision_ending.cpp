@@ -76,7 +76,11 @@ void Decision::take_in_destroying() {
   if (seen_.instance && is_ending()) {
     // Not listed is no proof for an instance that the provider has never listed so far.
     const bool unlisted = !*seen_.instance && seen_.instance->error().kind == ErrorKind::not_found;
-    const bool was_listed = state_.instance_seen || seen_.age >= kListedWithin;
+    if (unlisted) ++state_.unlisted_looks;
+    // The age is the more careful reading of several clocks, so it may be too high: time that this
+    // agent has looked for counts as well.
+    const bool was_listed = state_.instance_seen ||
+                            (seen_.age >= kListedWithin && state_.unlisted_looks >= kUnlistedLooks);
     state_.gone =
         (unlisted && was_listed) || (*seen_.instance && **seen_.instance == InstanceState::gone);
   } else if (seen_.instance && *seen_.instance && is_over(**seen_.instance)) {

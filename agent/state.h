@@ -135,6 +135,7 @@ struct AgentState {
   std::string destroy_answer;
   std::optional<WallTime> destroy_accepted_at;
   bool instance_seen = false;         // the provider has listed it at least once
+  int unlisted_looks = 0;             // while ending: looks that did not find it
   bool gone = false;                  // the provider's listing says so
   std::vector<std::string> warnings;  // the last few
 };
@@ -215,6 +216,7 @@ constexpr Age kDestroyRetry = std::chrono::seconds(30);  // longest wait between
 // A young instance may not be listed yet; later, what is not listed is not there.
 constexpr Age kListedWithin = std::chrono::minutes(5);
 constexpr Age kLookEvery = std::chrono::seconds(2);
+constexpr int kUnlistedLooks = 60;  // and for two minutes of looks it was not found
 constexpr Age kUploadRetry = std::chrono::seconds(60);  // longest wait between two tries
 
 // Saving ends here, with SIGKILL: a trainer answers between two steps, so two of its steps fit

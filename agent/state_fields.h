@@ -87,6 +87,7 @@ void fields(auto& state, auto&& field) requires Is<decltype(state), AgentState> 
   field("destroy_answer", state.destroy_answer);
   field("destroy_accepted_at", state.destroy_accepted_at);
   field("instance_seen", state.instance_seen);
+  field("unlisted_looks", state.unlisted_looks);
   field("gone", state.gone);
   field("warnings", state.warnings);
 }
