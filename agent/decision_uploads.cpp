@@ -76,8 +76,10 @@ void Decision::take_in_result(Upload& upload, const UploadResult& result) {
   // Of a sink that was given up while it was still trying.
   if (result.sink != upload.sink || upload.state == Upload::State::safe) return;
   upload.message = result.error->message;
-  const bool corrupt_again =
-      result.error->kind == ErrorKind::corrupt && upload.attempts >= kCorruptTries;
+  // Attempts that another life of the agent left, or that met a hub that was away, say nothing
+  // about the bytes.
+  upload.corrupt_answers += result.error->kind == ErrorKind::corrupt;
+  const bool corrupt_again = upload.corrupt_answers >= kCorruptTries;
   if (is_permanent(result.error->kind) || corrupt_again) {
     if (upload.sink + 1 < policy_.sinks) return send_to_next_sink(upload);
     upload.state = Upload::State::failed;
@@ -93,6 +95,7 @@ void Decision::send_to_next_sink(Upload& upload) {
        (upload.message.empty() ? "no answer in time" : upload.message));
   ++upload.sink;
   upload.attempts = 0;
+  upload.corrupt_answers = 0;
   upload.retry_at = seen_.age;
   upload.state = Upload::State::waiting;
 }

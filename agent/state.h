@@ -58,6 +58,7 @@ struct Upload {
   State state = State::sending;
   int sink = 0;              // where it goes, or is
   int attempts = 0;          // at this sink
+  int corrupt_answers = 0;   // of those attempts
   Age sent_at{};             // first, anywhere
   Age retry_at{};            // when waiting
   std::string commit;        // when safe

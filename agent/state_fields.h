@@ -33,6 +33,7 @@ void fields(auto& upload, auto&& field) requires Is<decltype(upload), Upload> {
   field("sent_at", upload.sent_at);
   field("flag", upload.flag);
   field("attempts", upload.attempts);
+  field("corrupt_answers", upload.corrupt_answers);
   field("retry_at", upload.retry_at);
   field("commit", upload.commit);
   field("files_sha256", upload.files_sha256);

@@ -216,6 +216,25 @@ TEST_F(EndingStagesTest, WhatTheLastSinkRefusesHasFailed) {
   EXPECT_EQ(state_.uploads[0].state, Upload::State::failed);
 }
 
+// Found by the simulation: after tries that met no hub, one wrong listing gave a checkpoint up.
+TEST_F(EndingStagesTest, OnlyWrongListingsCountAsWrong) {
+  constexpr int kGivenUpAfter = 5;
+  const Error away{ErrorKind::unreachable, "503"};
+  const Error wrong{ErrorKind::corrupt, "size differs"};
+  finish(10min);
+  const auto next_try_meets = [&](const Error& error) {
+    for (int i = 0; i < 70 && state_.uploads[0].state == Upload::State::waiting; ++i) turn();
+    ASSERT_EQ(state_.uploads[0].state, Upload::State::sending);
+    answer("main", 0, error);
+    turn();
+  };
+  for (int i = 0; i < kGivenUpAfter + 1; ++i) next_try_meets(away);
+  for (int i = 1; i < kGivenUpAfter; ++i) next_try_meets(wrong);
+  EXPECT_NE(state_.uploads[0].state, Upload::State::failed);
+  next_try_meets(wrong);
+  EXPECT_EQ(state_.uploads[0].state, Upload::State::failed);
+}
+
 TEST_F(EndingStagesTest, ASinkThatDoesNotAnswerInTimeIsLeftForTheNext) {
   policy_.sinks = 2;
   policy_.limit.limits.upload_timeout = 100s;
