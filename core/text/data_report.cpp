@@ -5,8 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "core/text/data_order.h"
-#include "core/text/records.h"
+#include "core/text/data_rows.h"
 #include "core/text/row_encoder.h"
 
 namespace mayfly {
@@ -144,21 +143,15 @@ std::int64_t DataReport::tokens_beyond(std::int64_t cutoff_len) const {
 }
 
 Result<DataReport> examine_data(const DataConfig& config, const TextModel& model) {
-  auto rows = read_rows(config.path, config.format, config.sample_size.value_or(0));
-  if (!rows) return std::move(rows.error());
-  FileRows validation;
-  if (config.val_path) {
-    auto read = read_rows({*config.val_path}, config.format, 0);
-    if (!read) return std::move(read.error());
-    validation = std::move(*read);
-  }
-  const auto held_out = held_out_rows(static_cast<std::uint64_t>(config.seed), rows->rows.size(),
-                                      config.val_path ? 0.0 : config.test_size);
+  const auto rows = read_data_rows(config);
+  if (!rows) return rows.error();
   Examination examination(config, model);
-  for (const FileRow& row : validation.rows) examination.add(row, true);
-  for (std::size_t i = 0; i < rows->rows.size(); ++i) examination.add(rows->rows[i], held_out[i]);
+  for (const FileRow& row : rows->validation.rows) examination.add(row, true);
+  for (std::size_t i = 0; i < rows->own.rows.size(); ++i) {
+    examination.add(rows->own.rows[i], rows->held_out[i]);
+  }
   DataReport report = examination.finish();
-  report.blank_lines = rows->blank_lines + validation.blank_lines;
+  report.blank_lines = rows->own.blank_lines + rows->validation.blank_lines;
   return report;
 }
 

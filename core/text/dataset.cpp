@@ -5,8 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "core/text/data_order.h"
-#include "core/text/records.h"
+#include "core/text/data_rows.h"
 #include "core/text/row_encoder.h"
 
 namespace mayfly {
@@ -132,37 +131,29 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
     return Error{ErrorKind::invalid_config, "data.path is not set",
                  "name a JSONL file: --data FILE"};
   }
-  auto rows = read_rows(config.path, config.format, config.sample_size.value_or(0));
-  if (!rows) return std::move(rows.error());
-  FileRows validation;
-  if (config.val_path) {
-    auto read = read_rows({*config.val_path}, config.format, 0);
-    if (!read) return std::move(read.error());
-    validation = std::move(*read);
-  }
-  const std::size_t count = rows->rows.size();
-  const auto held_out = held_out_rows(static_cast<std::uint64_t>(config.seed), count,
-                                      config.val_path ? 0.0 : config.test_size);
+  const auto rows = read_data_rows(config);
+  if (!rows) return rows.error();
+  const std::size_t count = rows->own.rows.size();
   const std::int64_t most =
       config.max_train_samples.value_or(rows_meant_by_name(config.path).value_or(INT64_MAX));
   Dataset data;
-  data.train_counts.blank_lines = rows->blank_lines;
-  data.validation_counts.blank_lines = validation.blank_lines;
+  data.train_counts.blank_lines = rows->own.blank_lines;
+  data.validation_counts.blank_lines = rows->validation.blank_lines;
   RowEncoding encoding(config, model, progress,
-                       static_cast<std::int64_t>(count + validation.rows.size()));
+                       static_cast<std::int64_t>(count + rows->validation.rows.size()));
   // What is held out comes first, so that a row that repeats it is not trained on.
   for (std::size_t i = 0; i < count; ++i) {
-    if (!held_out[i]) continue;
-    const Status added = encoding.add(rows->rows[i], data.validation, data.validation_counts);
+    if (!rows->held_out[i]) continue;
+    const Status added = encoding.add(rows->own.rows[i], data.validation, data.validation_counts);
     if (!added) return added.error();
   }
-  for (const FileRow& row : validation.rows) {
+  for (const FileRow& row : rows->validation.rows) {
     const Status added = encoding.add(row, data.validation, data.validation_counts);
     if (!added) return added.error();
   }
   for (std::size_t i = 0; i < count && data.train_counts.examples < most; ++i) {
-    if (held_out[i]) continue;
-    const Status added = encoding.add(rows->rows[i], data.train, data.train_counts);
+    if (rows->held_out[i]) continue;
+    const Status added = encoding.add(rows->own.rows[i], data.train, data.train_counts);
     if (!added) return added.error();
   }
   data.warnings = encoding.warnings();

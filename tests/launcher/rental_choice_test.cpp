@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "launcher/rental_wish.h"
+#include "tests/fakes/llama_8b.h"
 
 namespace mayfly {
 namespace {
@@ -119,14 +120,7 @@ TEST(RentalWishTest, ChoosesTheOnlyCloudWithAKeyElseThisMachineElseAsks) {
 }
 
 TEST(RentalWishTest, LeavesOutWhatTheTrainingDoesNotFit) {
-  Architecture model;
-  model.width = 4096;
-  model.layers = 32;
-  model.heads = 32;
-  model.kv_heads = 8;
-  model.head_width = 128;
-  model.ff_width = 14336;
-  model.vocabulary = 128256;
+  const Architecture model = llama_8b();
   RunConfig config;
   Offer small = offer("small", 100, "L4");
   small.vram_gb = 16;

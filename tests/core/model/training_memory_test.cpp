@@ -5,22 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "core/model/gpu_table.h"
+#include "tests/fakes/llama_8b.h"
 
 namespace mayfly {
 namespace {
-
-Architecture llama_8b() {
-  Architecture model;
-  model.model_type = "llama";
-  model.width = 4096;
-  model.layers = 32;
-  model.heads = 32;
-  model.kv_heads = 8;
-  model.head_width = 128;
-  model.ff_width = 14336;
-  model.vocabulary = 128256;
-  return model;
-}
 
 Architecture smollm2() {
   Architecture model;

@@ -3,21 +3,10 @@
 #include <cstdio>
 
 #include "core/model/training_memory.h"
+#include "tests/fakes/llama_8b.h"
 
 namespace mayfly {
 namespace {
-
-Architecture llama_8b() {
-  Architecture model;
-  model.width = 4096;
-  model.layers = 32;
-  model.heads = 32;
-  model.kv_heads = 8;
-  model.head_width = 128;
-  model.ff_width = 14336;
-  model.vocabulary = 128256;
-  return model;
-}
 
 std::string gigabytes(std::int64_t bytes) {
   char text[32];
