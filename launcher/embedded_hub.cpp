@@ -15,6 +15,7 @@
 
 #include "core/atomic_file.h"
 #include "core/config/environment.h"
+#include "core/file_lock.h"
 #include "core/json.h"
 #include "core/spawn.h"
 #include "core/user_folders.h"
@@ -29,7 +30,7 @@ namespace {
 constexpr int kUsualPort = 8377;
 // Long enough to look at results the next morning.
 constexpr const char* kIdleExit = "24h";
-constexpr auto kComesUpWithin = 15s;
+constexpr auto kComesUpWithin = 30s;
 
 fs::path ready_file() {
   return state_folder() / "localhub.json";
@@ -53,14 +54,18 @@ std::optional<std::string> noted_endpoint() {
   return endpoint.get<std::string>();
 }
 
+// Whether a hub of ours is alive: it holds the lock of its folder. The ready file alone may be one
+// from before a reboot, and somebody else's hub on that port now.
+bool is_served() {
+  const Result<FileLock> lock = FileLock::take(embedded_hub_folder() / "lock", 0ms);
+  return !lock && lock.error().kind == ErrorKind::unreachable;
+}
+
 Result<Secret> token() {
   if (Secret there = embedded_hub_token(); !there.empty()) return there;
   std::random_device device;
   std::array<char, 64> made{};
   std::snprintf(made.data(), made.size(), "hf_local%08x%08x%08x", device(), device(), device());
-  if (const Status folder = make_folders(token_file().parent_path()); !folder) {
-    return folder.error();
-  }
   const Status written = write_file(token_file(), std::string(made.data()) + "\n", 0600);
   if (!written) return written.error();
   return Secret(made.data());
@@ -111,16 +116,6 @@ std::optional<std::string> wait_for_hub(pid_t hub, Clock& clock) {
   return std::nullopt;
 }
 
-std::optional<std::string> wait_for_another(Clock& clock) {
-  const SteadyTime give_up_at = clock.steady_now() + kComesUpWithin;
-  while (clock.steady_now() < give_up_at) {
-    const auto endpoint = noted_endpoint();
-    if (endpoint && answers(*endpoint)) return endpoint;
-    clock.sleep_for(50ms);
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Secret embedded_hub_token() {
@@ -156,10 +151,17 @@ bool answers(const std::string& endpoint) {
 }
 
 Result<EmbeddedHub> ensure_embedded_hub(const fs::path& programs, Clock& clock) {
+  for (const fs::path& folder : {state_folder(), embedded_hub_folder()}) {
+    if (const Status made = make_folders(folder); !made) return made.error();
+  }
+  // Of two that begin at the same time the second waits, and finds the token and the hub of the
+  // first. Without this each made a token, and the hub knew only one of them.
+  const Result<FileLock> lock =
+      FileLock::take(data_folder() / "hub-start.lock", 2 * kComesUpWithin + 5s);
+  if (!lock) return lock.error();
   const Result<Secret> secret = token();
   if (!secret) return secret.error();
-  // A process of somebody else may sit on the port now: only what the ready file says is ours.
-  if (const auto noted = noted_endpoint(); noted && answers(*noted)) {
+  if (const auto noted = noted_endpoint(); noted && is_served() && answers(*noted)) {
     return EmbeddedHub{*noted, *secret};
   }
   const fs::path program = programs / "localhub";
@@ -168,17 +170,12 @@ Result<EmbeddedHub> ensure_embedded_hub(const fs::path& programs, Clock& clock) 
                  "the program `localhub` is not beside `launch` in " + programs.string(),
                  "build it with ./dev build, or name a hub: --repo with HF_TOKEN"};
   }
-  for (const fs::path& folder : {state_folder(), embedded_hub_folder()}) {
-    if (const Status made = make_folders(folder); !made) return made.error();
-  }
   // Another program, or a hub with another data folder, may have the usual port.
   for (const int port : {kUsualPort, 0}) {
     const Result<pid_t> started = start(program, port);
     if (!started) return started.error();
     if (const auto endpoint = wait_for_hub(*started, clock)) return EmbeddedHub{*endpoint, *secret};
   }
-  // Another `launch` began at the same time, and its hub has the folder: it is as good as ours.
-  if (const auto endpoint = wait_for_another(clock)) return EmbeddedHub{*endpoint, *secret};
   return Error{ErrorKind::failed, "the local hub did not come up",
                "see " + (state_folder() / "localhub.log").string()};
 }

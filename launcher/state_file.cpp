@@ -1,16 +1,11 @@
 #include "launcher/state_file.h"
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <thread>
 
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "core/atomic_file.h"
+#include "core/file_lock.h"
 #include "core/json.h"
 #include "core/log.h"
 
@@ -120,34 +115,6 @@ Result<std::vector<KnownRun>> read_runs(const fs::path& path) {
   return runs;
 }
 
-// An exclusive lock on a file beside the state file, let go on every way out.
-class Lock {
- public:
-  static Result<Lock> take(const fs::path& path) {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-      return Error{ErrorKind::refused, "opening " + path.string() + ": " + std::strerror(errno)};
-    }
-    constexpr int kTries = 200;
-    for (int i = 0; i < kTries; ++i) {
-      if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return Lock(fd);
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    ::close(fd);
-    return Error{ErrorKind::unreachable, "another process has held " + path.string() + " locked",
-                 "see which with `fuser " + path.string() + "`, and try again"};
-  }
-  ~Lock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Lock(Lock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Lock& operator=(Lock&&) = delete;
-
- private:
-  explicit Lock(int fd) : fd_(fd) {}
-  int fd_;
-};
-
 }  // namespace
 
 Result<std::vector<KnownRun>> StateFile::runs() const {
@@ -175,7 +142,7 @@ Result<std::vector<KnownRun>> StateFile::runs() const {
 Status StateFile::change_all(const std::function<Status(std::vector<KnownRun>&)>& change) {
   const fs::path folder = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
   if (const Status made = make_folders(folder); !made) return made;
-  const Result<Lock> lock = Lock::take(path_.string() + ".lock");
+  const Result<FileLock> lock = FileLock::take(path_.string() + ".lock");
   if (!lock) return lock.error();
   Result<std::vector<KnownRun>> all = runs();
   if (!all) return all.error();

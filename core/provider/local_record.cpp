@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/atomic_file.h"
+#include "core/file_lock.h"
 #include "core/json.h"
 
 namespace mayfly {
@@ -91,23 +92,6 @@ Result<LocalRecord> from_json(const json& from) {
   }
 }
 
-// Held until destruction; of a process that dies the kernel takes it back.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder)
-      : fd_(::open((folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-    if (fd_ >= 0) ::flock(fd_, LOCK_EX);
-  }
-  ~FolderLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int fd_;
-};
-
 // Whether `process` belongs to the session. A session number is not given away while a member
 // lives, so a foreign process can have it only after all of ours ended and the number came round.
 bool in_session(const ProcessInfo& process, const LocalSession& session, const std::string& id) {
@@ -131,7 +115,8 @@ Result<LocalRecord> read_local_record(const fs::path& folder) {
 
 Result<LocalRecord> change_local_record(const fs::path& folder,
                                         const std::function<void(LocalRecord&)>& change) {
-  const FolderLock lock(folder);
+  const Result<FileLock> lock = FileLock::take(folder / "lock");
+  if (!lock) return lock.error();
   Result<LocalRecord> record = read_local_record(folder);
   if (!record && record.error().kind != ErrorKind::not_found) return record.error();
   LocalRecord changed = record ? *std::move(record) : LocalRecord{};

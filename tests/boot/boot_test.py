@@ -47,10 +47,10 @@ def whole():
         m.check(m.programs.first == "active",
                 f"at the first download request the fuse was {m.programs.first!r}")
         figures["user-data, bytes"] = m.user_data_bytes
-        m.wait("the trainer", lambda: m.box.processes("bin/train sft"), 20)
+        m.wait("the trainer", lambda: m.box.processes("bin/train sft"), 60)
         look_at_sandbox(m)
         look_for_secrets(m)
-        m.wait_end(60)
+        m.wait_end(120)
         m.check([who for _, who in m.provider.asked] == ["agent"], "not ended by the agent")
         m.check(not (m.box.disk / "canary").exists(), "a text became a command")
         status = json.loads((m.box.disk / RUN[1:] / "agent/status.json").read_text())
@@ -99,7 +99,7 @@ def look_for_secrets(m):
     folders, the run directory, a core file."""
     m.box.signal("/bin/agent run", signal.SIGSEGV)
     m.wait("the next life of the agent",
-           lambda: "NRestarts=1" in m.box.run("systemctl", "show", "mayfly-agent.service").stdout, 20)
+           lambda: "NRestarts=1" in m.box.run("systemctl", "show", "mayfly-agent.service").stdout, 60)
     canaries = [m.token.encode(), m.key.encode()]
     found = []
     for pid in m.box.processes(""):
@@ -254,7 +254,7 @@ def silence_is_mended_by_layer_3():
     m = Machine("mended", NOTIFY=5, epochs=3, step_ms=60, steps_per_epoch=60)
     try:
         m.boot().wait_ready()
-        m.wait("the trainer", lambda: m.box.processes("bin/train sft"), 20)
+        m.wait("the trainer", lambda: m.box.processes("bin/train sft"), 60)
         stop_agent(m)
         m.wait_end(90)
         m.check([who for _, who in m.provider.asked] == ["agent"], f"asked: {m.provider.asked}")
@@ -322,7 +322,7 @@ def plan_damaged():
 def names_unknown():
     """The name server is gone: the address that the watchdog has seen is used."""
     def harm(m):
-        m.wait("the address", lambda: m.box.read("/run/mayfly/destroy.address"), 20)
+        m.wait("the address", lambda: m.box.read("/run/mayfly/destroy.address"), 60)
         m.box.path("/etc/hosts").write_text("127.0.0.1 localhost\n")
         remove_program(m)
     break_and_wait("dns", harm, 60, [CANNOT, DEAD])
@@ -343,7 +343,7 @@ def disk_full():
         without("layer 3")(m)
         m.boot().wait_checkpoint()
         harm(m)
-        m.wait_end(60)
+        m.wait_end(120)
         m.check(m.provider.asked[-1][1] == "request", f"asked: {m.provider.asked}")
     finally:
         m.close()
@@ -449,7 +449,7 @@ def reboot_during_install():
         m.wait("the second boot", lambda: m.box.read("/run/mayfly/armed"), 60)
         after = int(m.box.run("sh", "/opt/mayfly/fuse.sh", "left").stdout)
         m.check(after < before, f"{before} s were left before the reboot, {after} after")
-        m.wait_end(60)
+        m.wait_end(120)
         m.check(m.fired() == "start", f"reason: {m.fired()}")
     finally:
         m.close()

@@ -156,10 +156,10 @@ class Machine:
             time.sleep(0.05)
         raise Failed(f"{self.name}: not within {limit} s: {what}\n{self.story()}")
 
-    def wait_ready(self, limit=60):
+    def wait_ready(self, limit=180):
         self.wait("the agent is ready", lambda: self.box.read("/run/mayfly/ready"), limit)
 
-    def wait_checkpoint(self, limit=60):
+    def wait_checkpoint(self, limit=180):
         self.wait_ready(limit)
         self.wait("a checkpoint", lambda: self.box.path(f"{RUN}/checkpoints").is_dir() and any(
             name.startswith("checkpoint-")

@@ -71,11 +71,19 @@ class LaunchTest : public testing::Test {
             "MAYFLY_STATE_DIR=" + (root / "state").string(),
             "XDG_DATA_HOME=" + (root / "share").string()};
   }
-  // Through a shell, for the redirections; nothing of a user is in the words.
   Answer run(const std::string& program, const std::string& words) {
+    return in_folder(programs + "/" + program + " " + words);
+  }
+  // Several commands of one shell, which may run side by side.
+  Answer shell(const std::string& script) {
+    std::ofstream(root / "script.sh") << script;
+    return in_folder("sh script.sh");
+  }
+  // Through a shell, for the redirections; nothing of a user is in the words.
+  Answer in_folder(const std::string& words) {
     std::string command = "cd '" + root.string() + "' && exec env -i";
     for (const std::string& variable : environment()) command += " '" + variable + "'";
-    command += " " + programs + "/" + program + " " + words + " >out.txt 2>err.txt </dev/null";
+    command += " " + words + " >out.txt 2>err.txt </dev/null";
     const int status = std::system(command.c_str());
     Answer answer;
     answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

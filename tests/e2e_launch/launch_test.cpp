@@ -3,6 +3,8 @@
 // user who stops watching must not stop the run.
 #include <csignal>
 
+#include <gmock/gmock.h>
+
 #include "core/spawn.h"
 #include "tests/e2e_launch/launch_fixture.h"
 
@@ -12,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using nlohmann::json;
+using testing::HasSubstr;
 
 TEST_F(LaunchTest, LookingCreatesNothing) {
   const auto before = tree();
@@ -203,6 +206,31 @@ TEST_F(LaunchTest, PutsErrorsOnStandardErrorOnlyAsOneJsonLine) {
   ASSERT_TRUE(document) << answer.err;
   EXPECT_EQ((*document)["error"]["location"]["line"], 3);
   EXPECT_EQ((*document)["error"]["exit_code"], 2);
+}
+
+// Each would make a token and start a hub; all must end with the same.
+TEST_F(LaunchTest, StartsOneHubForAllThatAskAtTheSameTime) {
+  const std::string ask = programs + "/launch hub ls local/none";
+  shell("for i in 1 2 3 4; do " + ask + " >hub.$i 2>&1 & done; wait");
+  for (const char* i : {"1", "2", "3", "4"}) {
+    const std::string said = *read_file(root / ("hub." + std::string(i)));
+    EXPECT_THAT(said, HasSubstr("404")) << "the hub took the token, and has no such repository";
+  }
+}
+
+// After a reboot the note of the last hub may name a port on which somebody else's hub is now.
+TEST_F(LaunchTest, DoesNotTakeAnotherHubForItsOwn) {
+  run("launch", "hub ls local/none");
+  const json ready = *parse_json(*read_file(root / "state/localhub.json"), "ready file");
+  const std::string others = "XDG_DATA_HOME='" + (root / "other").string() +
+                             "' MAYFLY_STATE_DIR='" + (root / "other_state").string() + "' ";
+  fs::create_directory(root / "other_state");
+  fs::copy_file(root / "state/localhub.json", root / "other_state/localhub.json");
+  const Answer answer = shell(others + programs + "/launch hub ls local/none");
+  EXPECT_THAT(answer.err, HasSubstr("404"));
+  const json theirs = *parse_json(*read_file(root / "other_state/localhub.json"), "ready file");
+  EXPECT_NE(theirs["pid"], ready["pid"]);
+  ::kill(theirs["pid"].get<pid_t>(), SIGTERM);
 }
 
 }  // namespace
