@@ -23,7 +23,7 @@ Bytef* bytes_of(std::string_view text) {
 std::string gzip_compress(std::string_view text) {
   z_stream stream{};
   [[maybe_unused]] const int begun =
-      deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY);
+      deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY);
   assert(begun == Z_OK);
   std::string packed(deflateBound(&stream, text.size()), '\0');
   stream.next_in = bytes_of(text);

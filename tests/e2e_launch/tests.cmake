@@ -1,16 +1,21 @@
 # Whole launches with real processes: launch, status, local provider, agent, local hub, and a trainer
 # without a model; where it is built, the real one too. The programs of each kind stand together in
-# one folder, as they do when they are installed.
+# one folder, as they do when they are installed: without debugging information, which makes them
+# twenty times as large, and a launch packs, sends and hashes two of them.
 function(mayfly_e2e_programs target folder trainer)
-  add_custom_target(${target}
-    COMMAND ${CMAKE_COMMAND} -E rm -rf ${folder}
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
-    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:launch> ${folder}/launch
-    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:status> ${folder}/status
-    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:agent> ${folder}/agent
-    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:localhub> ${folder}/localhub
-    COMMAND ${CMAKE_COMMAND} -E create_hardlink $<TARGET_FILE:${trainer}> ${folder}/train
-    DEPENDS launch status agent localhub ${trainer})
+  set(placed)
+  foreach(program launch status agent localhub ${trainer})
+    set(name ${program})
+    if(program STREQUAL ${trainer})
+      set(name train)
+    endif()
+    add_custom_command(OUTPUT ${folder}/${name}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
+      COMMAND ${CMAKE_STRIP} --strip-debug -o ${folder}/${name} $<TARGET_FILE:${program}>
+      DEPENDS ${program} VERBATIM)
+    list(APPEND placed ${folder}/${name})
+  endforeach()
+  add_custom_target(${target} DEPENDS ${placed})
 endfunction()
 
 mayfly_tests(e2e_launch_tests FOLDERS e2e_launch LINK mayfly_launcher tiny_model)
