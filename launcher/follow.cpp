@@ -233,7 +233,9 @@ Result<bool> wait_for_heartbeat(const RunPlan& plan, const InstanceId& id, Provi
       const bool over = instance ? instance->state == InstanceState::failed ||
                                        instance->state == InstanceState::gone
                                  : instance.error().kind == ErrorKind::not_found;
-      // The agent may have reported and ended between the two questions.
+      // The agent may have done all its work and ended between two looks; what it has said last is
+      // on the hub then.
+      if (over) static_cast<void>(settled(plan, provider, desk));
       if (over && !status_of(plan)) {
         return give_up("the machine ended before its agent reported", plan, id, provider, desk);
       }
