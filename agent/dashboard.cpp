@@ -1,10 +1,9 @@
 #include "agent/dashboard.h"
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 
 #include "core/clock.h"
+#include "core/number_text.h"
 
 namespace mayfly {
 
@@ -48,12 +47,6 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
-}
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
 }
 
 std::string duration(double seconds) {

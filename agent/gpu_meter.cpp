@@ -20,7 +20,7 @@ constexpr std::size_t kMostGpus = 64;
 constexpr std::size_t kFields = 6;
 
 // "[N/A]" and the like are nothing.
-std::optional<double> number(std::string_view text) {
+std::optional<double> figure_of(std::string_view text) {
   double value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
@@ -55,13 +55,13 @@ std::vector<GpuUse> parse_gpu_use(std::string_view csv) {
     const auto end = std::min(csv.find('\n'), csv.size());
     const auto fields = fields_of(csv.substr(0, end));
     csv.remove_prefix(std::min(end + 1, csv.size()));
-    if (fields.size() != kFields || !number(fields[0])) continue;
+    if (fields.size() != kFields || !figure_of(fields[0])) continue;
     gpus.push_back({.index = std::string(fields[0]),
-                    .busy = scaled(number(fields[1]), 0.01),
-                    .memory_used_bytes = scaled(number(fields[2]), kMebibyte),
-                    .memory_bytes = scaled(number(fields[3]), kMebibyte),
-                    .celsius = number(fields[4]),
-                    .watts = number(fields[5])});
+                    .busy = scaled(figure_of(fields[1]), 0.01),
+                    .memory_used_bytes = scaled(figure_of(fields[2]), kMebibyte),
+                    .memory_bytes = scaled(figure_of(fields[3]), kMebibyte),
+                    .celsius = figure_of(fields[4]),
+                    .watts = figure_of(fields[5])});
   }
   return gpus;
 }

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "core/number_text.h"
+
 namespace mayfly {
 
 namespace {
@@ -19,12 +21,6 @@ constexpr double kHeight = 200;
 constexpr double kLeft = 56;
 constexpr double kBottom = 20;
 constexpr double kTop = 8;
-
-std::string number(const char* format, double value) {
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
 
 struct Box {
   double first = 0, last = 1;   // steps

@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kAskEvery = 5s;
-constexpr auto kPatience = 2s;
+constexpr auto kNoticeEvery = 5s;
+constexpr auto kAnswerWithin = 2s;
 constexpr const char* kTokenSeconds = "21600";  // the longest there is
 
 }  // namespace
@@ -37,8 +37,8 @@ bool ReclaimNotice::make_token() {
   request.method = "PUT";
   request.url = service_ + "/latest/api/token";
   request.headers = {{"X-aws-ec2-metadata-token-ttl-seconds", kTokenSeconds}};
-  request.connect_timeout = kPatience;
-  request.total_timeout = kPatience;
+  request.connect_timeout = kAnswerWithin;
+  request.total_timeout = kAnswerWithin;
   const Result<HttpResponse> made = http_.send(request);
   if (!made || made->status != 200) return false;
   token_ = made->body;
@@ -49,8 +49,8 @@ Result<HttpResponse> ReclaimNotice::get() {
   HttpRequest request;
   request.url = service_ + "/latest/meta-data/spot/instance-action";
   request.headers = {{"X-aws-ec2-metadata-token", token_}};
-  request.connect_timeout = kPatience;
-  request.total_timeout = kPatience;
+  request.connect_timeout = kAnswerWithin;
+  request.total_timeout = kAnswerWithin;
   return http_.send(request);
 }
 
@@ -87,7 +87,7 @@ ReclaimWatch::ReclaimWatch(const std::string& service) : shared_(std::make_share
       std::unique_lock lock(shared->mutex);
       shared->noticed = shared->noticed || answer == ReclaimNotice::Answer::notice;
       if (shared->noticed) return;
-      if (shared->changed.wait_for(lock, kAskEvery, [&] { return shared->over; })) return;
+      if (shared->changed.wait_for(lock, kNoticeEvery, [&] { return shared->over; })) return;
     }
   }).detach();
 }

@@ -22,18 +22,18 @@ const char* upload_word(Upload::State state) {
   return "";
 }
 
-double seconds_of(Age age) {
+double age_seconds(Age age) {
   return std::chrono::duration<double>(age).count();
 }
 
 std::optional<double> left(Age until, Age now) {
   if (until >= kNever) return std::nullopt;
-  return std::max(0.0, seconds_of(until - now));
+  return std::max(0.0, age_seconds(until - now));
 }
 
 GuardReport idle_guard(const char* name, double minutes, Age since, Age now) {
   GuardReport guard{.name = name, .limit = minutes * 60, .unit = "seconds", .left_seconds = {}};
-  if (minutes > 0) guard.left_seconds = std::max(0.0, minutes * 60 - seconds_of(now - since));
+  if (minutes > 0) guard.left_seconds = std::max(0.0, minutes * 60 - age_seconds(now - since));
   return guard;
 }
 
@@ -64,7 +64,7 @@ void add_progress(RunStatus& status, const AgentState& state, Age age) {
   status.held_out_loss = progress.held_out;
   status.held_out_loss_before = progress.held_out_before;
   status.tokens_per_second = progress.tokens_per_second;
-  status.last_progress_seconds = seconds_of(age - state.progress_at);
+  status.last_progress_seconds = age_seconds(age - state.progress_at);
   status.trainer_restarts = state.restarts;
   status.warnings = state.warnings;
   const bool training = state.stage == Stage::training;

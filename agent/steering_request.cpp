@@ -7,7 +7,7 @@ namespace mayfly {
 
 namespace {
 
-Error bad(const std::string& what) {
+Error no_request(const std::string& what) {
   return Error{ErrorKind::corrupt, "not a request: " + what};
 }
 
@@ -45,15 +45,15 @@ std::string_view trimmed(std::string_view text) {
 Status read_first_line(std::string_view line, SteeringRequest& request) {
   const auto first = line.find(' ');
   const auto last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return bad("its first line");
+  if (first == std::string_view::npos || first == last) return no_request("its first line");
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
-  if (!is_token(method)) return bad("its method");
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") return bad("its version");
+  if (!is_token(method)) return no_request("its method");
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") return no_request("its version");
   if (!target.starts_with('/') || !is_printable(target) ||
       target.find_first_of(" \t") != std::string_view::npos) {
-    return bad("its target is no path");
+    return no_request("its target is no path");
   }
   request.method = method;
   request.path = target.substr(0, target.find('?'));
@@ -62,23 +62,24 @@ Status read_first_line(std::string_view line, SteeringRequest& request) {
 
 Status read_header(std::string_view line, SteeringRequest& request) {
   const auto colon = line.find(':');
-  if (colon == std::string_view::npos) return bad("a header without a colon");
+  if (colon == std::string_view::npos) return no_request("a header without a colon");
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trimmed(line.substr(colon + 1));
-  if (!is_token(name) || !is_printable(value)) return bad("a header's characters");
+  if (!is_token(name) || !is_printable(value)) return no_request("a header's characters");
   const bool is_new = request.headers.insert_or_assign(lower(name), std::string(value)).second;
-  if (!is_new && lower(name) == "content-length") return bad("two lengths");
+  if (!is_new && lower(name) == "content-length") return no_request("two lengths");
   return Unit{};
 }
 
 Result<std::size_t> body_length(const SteeringRequest& request) {
-  if (request.headers.contains("transfer-encoding")) return bad("a body of unknown length");
+  if (request.headers.contains("transfer-encoding")) return no_request("a body of unknown length");
   const std::string_view text = request.header("content-length");
   if (text.empty()) return std::size_t{0};
   std::size_t length = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return bad("its length");
-  if (length > kMostRequestBytes) return bad("longer than 16 KB");
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
+    return no_request("its length");
+  if (length > kMostRequestBytes) return no_request("longer than 16 KB");
   return length;
 }
 
@@ -90,7 +91,7 @@ std::string_view SteeringRequest::header(const std::string& name) const {
 }
 
 Result<std::optional<SteeringRequest>> parse_steering_request(std::string_view bytes) {
-  const Error too_long = bad("longer than 16 KB");
+  const Error too_long = no_request("longer than 16 KB");
   const auto end = bytes.find("\r\n\r\n");
   if (end == std::string_view::npos) {
     if (bytes.size() >= kMostRequestBytes) return too_long;

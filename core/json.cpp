@@ -12,13 +12,13 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-struct Place {
+struct LineColumn {
   int line = 1;
   int column = 1;
 };
 
-Place place_of(std::string_view text, std::size_t offset) {
-  Place place;
+LineColumn place_of(std::string_view text, std::size_t offset) {
+  LineColumn place;
   for (std::size_t i = 0; i < offset && i < text.size(); ++i) {
     if (text[i] == '\n') {
       ++place.line;
@@ -120,7 +120,7 @@ class Builder {
 };
 
 Error fault(std::string_view text, std::string_view what, std::size_t offset, std::string why) {
-  const Place place = place_of(text, offset);
+  const LineColumn place = place_of(text, offset);
   return Error{
       ErrorKind::corrupt, std::move(why), {}, {std::string(what), place.line, place.column}};
 }

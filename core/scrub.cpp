@@ -24,12 +24,13 @@ constexpr std::array<std::string_view, 10> kNameEnds = {
     "token",     "secret",     "password",  "passwd",        "apikey",
     "accesskey", "privatekey", "secretkey", "authorization", "credential"};
 
-bool is_name_letter(char letter) {
+bool is_variable_letter(char letter) {
   return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '-';
 }
 
 bool is_token_letter(char letter) {
-  return is_name_letter(letter) || letter == '.' || letter == '/' || letter == '+' || letter == '=';
+  return is_variable_letter(letter) || letter == '.' || letter == '/' || letter == '+' ||
+         letter == '=';
 }
 
 bool names_a_secret(std::string_view name) {
@@ -76,7 +77,7 @@ std::optional<Span> value_at(std::string_view text, std::size_t at) {
     --name_end;
   }
   std::size_t name_begin = name_end;
-  while (name_begin > 0 && is_name_letter(text[name_begin - 1])) --name_begin;
+  while (name_begin > 0 && is_variable_letter(text[name_begin - 1])) --name_begin;
   if (!names_a_secret(text.substr(name_begin, name_end - name_begin))) return std::nullopt;
   std::size_t begin = at + 1;
   while (begin < text.size() && (text[begin] == ' ' || text[begin] == '"' || text[begin] == '\'')) {

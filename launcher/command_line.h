@@ -1,5 +1,5 @@
 // The words of `launch` and `status`: verbs, flags, help. Reads the command line into values and
-// does nothing else; the only file that knows CLI11.
+// does nothing else.
 //
 // Flags for config fields come from the fields' own descriptions (core/config/field.h), so there is
 // no second list of them. What features.md names and this version does not do is refused by name.

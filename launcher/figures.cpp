@@ -1,18 +1,10 @@
 #include "launcher/figures.h"
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 
 #include "core/clock.h"
 
 namespace mayfly {
-
-std::string number(const char* format, double value) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), format, value);
-  return text.data();
-}
 
 std::string duration(double seconds) {
   return format_duration(std::chrono::seconds(std::llround(seconds)));

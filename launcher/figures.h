@@ -4,10 +4,9 @@
 #include <cstdint>
 #include <string>
 
-namespace mayfly {
+#include "core/number_text.h"
 
-// One double as printf writes it; `format` has one conversion, such as "%.4f".
-std::string number(const char* format, double value);
+namespace mayfly {
 
 // To the second, in the two largest units: "1h04m".
 std::string duration(double seconds);

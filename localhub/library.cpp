@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr RepoKind kKinds[] = {RepoKind::model, RepoKind::dataset, RepoKind::space};
+constexpr RepoKind kRepoKinds[] = {RepoKind::model, RepoKind::dataset, RepoKind::space};
 
 std::vector<fs::path> folders_in(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -68,7 +68,7 @@ Status Library::remove(const HubRepo& repo) {
 
 std::vector<Repository> Library::all() const {
   std::vector<Repository> found;
-  for (const RepoKind kind : kKinds) {
+  for (const RepoKind kind : kRepoKinds) {
     const fs::path top = root_ / "repos" / (std::string(repo_kind_name(kind)) + "s");
     for (const fs::path& owner : folders_in(top)) {
       for (const fs::path& name : folders_in(owner)) {

@@ -1,22 +1,16 @@
 #include "trainer/model_card.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "core/clock.h"
+#include "core/number_text.h"
 
 namespace mayfly {
 
 namespace {
 
-std::string number(double value, const char* format) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 std::string loss_text(double loss) {
-  return number(loss, "%.4f");
+  return number("%.4f", loss);
 }
 
 std::string base_name(const std::string& path) {
@@ -99,14 +93,14 @@ std::string settings_section(const RunPlan& plan, const ModelCardFacts& facts) {
   const BatchSizes batch = batch_sizes(config.train);
   std::vector<std::pair<std::string, std::string>> rows = {
       {"rank", std::to_string(facts.adapter.rank)},
-      {"alpha", number(facts.adapter.alpha, "%g")},
-      {"dropout", number(facts.adapter.dropout, "%g")},
-      {"learning rate", number(config.train.learning_rate, "%g")},
+      {"alpha", number("%g", facts.adapter.alpha)},
+      {"dropout", number("%g", facts.adapter.dropout)},
+      {"learning rate", number("%g", config.train.learning_rate)},
       {"schedule", std::string(enum_name(config.train.lr_scheduler))},
       {"batch size", std::to_string(batch.effective) + " (" + std::to_string(batch.per_device) +
                          " x " + std::to_string(batch.accumulation) + ")"},
-      {"weight decay", number(config.train.weight_decay, "%g")},
-      {"gradient norm clipped at", number(config.train.max_grad_norm, "%g")},
+      {"weight decay", number("%g", config.train.weight_decay)},
+      {"gradient norm clipped at", number("%g", config.train.max_grad_norm)},
       {"seed", std::to_string(plan.seed)},
       {"computed in", facts.type},
       {"device", facts.device}};

@@ -13,6 +13,7 @@
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/number_text.h"
 
 namespace mayfly {
 
@@ -23,12 +24,6 @@ using std::chrono::seconds;
 
 // Far below any time after which a trainer without news counts as stuck, and few lines.
 constexpr seconds kProgressEvery{5};
-
-std::string number(double value, const char* format) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 // "1:02:03", as Python's timedelta prints it: the tools that read metrics.jsonl expect that.
 std::string clock_text(seconds duration) {
@@ -64,7 +59,7 @@ std::string in_words(const DataEvent& data) {
 }
 
 std::string in_words(const EvaluatedEvent& evaluated) {
-  return "held-out loss " + number(evaluated.loss, "%.4f") +
+  return "held-out loss " + number("%.4f", evaluated.loss) +
          (evaluated.step == 0 ? std::string(" before training")
                               : " after step " + std::to_string(evaluated.step));
 }
@@ -108,7 +103,7 @@ std::string metrics_line(const StepEvent& step, seconds elapsed, seconds remaini
 }
 
 std::string step_tail(const StepEvent& step, seconds remaining) {
-  return "loss " + number(step.loss, "%.4f") + "  " + number(step.tokens_per_second, "%.0f") +
+  return "loss " + number("%.4f", step.loss) + "  " + number("%.0f", step.tokens_per_second) +
          " tok/s  ETA " + format_duration(remaining);
 }
 
@@ -203,9 +198,9 @@ Status Report::tell_step(const StepEvent& step) {
   if (step.step % settings_.logging_steps != 0 && !last) return Unit{};
   const std::string line =
       "step=" + std::to_string(step.step) + "/" + std::to_string(step.of) +
-      " epoch=" + number(step.epoch, "%.2f") + " loss=" + number(step.loss, "%.4f") +
-      " lr=" + number(step.learning_rate, "%.3g") + " grad_norm=" + number(step.grad_norm, "%.3f") +
-      " tok/s=" + number(step.tokens_per_second, "%.0f") + " eta=" + format_duration(remaining);
+      " epoch=" + number("%.2f", step.epoch) + " loss=" + number("%.4f", step.loss) +
+      " lr=" + number("%.3g", step.learning_rate) + " grad_norm=" + number("%.3f", step.grad_norm) +
+      " tok/s=" + number("%.0f", step.tokens_per_second) + " eta=" + format_duration(remaining);
   log_info(line);
   return append_line(run_.metrics(), metrics_line(step, elapsed, remaining));
 }

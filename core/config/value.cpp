@@ -31,7 +31,7 @@ Result<T> in_range(T value, double measured, const ConfigNode& node, const Field
   return value;
 }
 
-std::string trimmed(std::string_view text) {
+std::string without_spaces(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
@@ -183,9 +183,9 @@ Result<std::vector<ConfigNode>> list_items(const ConfigNode& node) {
   if (!text) return text.error();
   std::vector<ConfigNode> items;
   std::string_view rest = *text;
-  while (!trimmed(*text).empty()) {
+  while (!without_spaces(*text).empty()) {
     const auto comma = rest.find(',');
-    ConfigNode item = scalar_node(trimmed(rest.substr(0, comma)), node.style);
+    ConfigNode item = scalar_node(without_spaces(rest.substr(0, comma)), node.style);
     item.place = node.place;
     if (item.text.empty()) {
       return value_error(node, "has an empty part between commas in \"" + *text + "\"");

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 1 << 20;
 constexpr int kMaxNodes = 100'000;
-constexpr std::size_t kMaxDepth = 32;
+constexpr std::size_t kDeepest = 32;
 
 Place place_of(const YAML::Mark& mark) {
   return {mark.line + 1, mark.column + 1};
@@ -110,8 +110,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, ConfigNode::Kind kind) {
-    if (levels_.size() >= kMaxDepth) {
-      refuse(mark, "nested more than " + std::to_string(kMaxDepth) + " levels deep");
+    if (levels_.size() >= kDeepest) {
+      refuse(mark, "nested more than " + std::to_string(kDeepest) + " levels deep");
     }
     if (!levels_.empty() && levels_.back().node.kind == ConfigNode::Kind::map &&
         levels_.back().key_is_next) {

@@ -19,25 +19,25 @@ constexpr std::size_t kLongestText = 1200;
 
 // What each event is called and holds. Writing and reading are visitors of these lists.
 template <class T>
-constexpr std::string_view kName = "";
+constexpr std::string_view kEventName = "";
 template <>
-constexpr std::string_view kName<StartedEvent> = "started";
+constexpr std::string_view kEventName<StartedEvent> = "started";
 template <>
-constexpr std::string_view kName<StageEvent> = "stage";
+constexpr std::string_view kEventName<StageEvent> = "stage";
 template <>
-constexpr std::string_view kName<DataEvent> = "data";
+constexpr std::string_view kEventName<DataEvent> = "data";
 template <>
-constexpr std::string_view kName<StepEvent> = "step";
+constexpr std::string_view kEventName<StepEvent> = "step";
 template <>
-constexpr std::string_view kName<EvaluatedEvent> = "evaluated";
+constexpr std::string_view kEventName<EvaluatedEvent> = "evaluated";
 template <>
-constexpr std::string_view kName<CheckpointEvent> = "checkpoint";
+constexpr std::string_view kEventName<CheckpointEvent> = "checkpoint";
 template <>
-constexpr std::string_view kName<WarningEvent> = "warning";
+constexpr std::string_view kEventName<WarningEvent> = "warning";
 template <>
-constexpr std::string_view kName<FailedEvent> = "failed";
+constexpr std::string_view kEventName<FailedEvent> = "failed";
 template <>
-constexpr std::string_view kName<FinishedEvent> = "finished";
+constexpr std::string_view kEventName<FinishedEvent> = "finished";
 
 void fields_of(auto& event, auto&& field) {
   using T = std::remove_cvref_t<decltype(event)>;
@@ -167,7 +167,7 @@ std::optional<EventBody> empty_body(std::string_view name) {
     return std::nullopt;
   } else {
     using T = std::variant_alternative_t<index, EventBody>;
-    if (name == kName<T>) return EventBody{T{}};
+    if (name == kEventName<T>) return EventBody{T{}};
     return empty_body<index + 1>(name);
   }
 }
@@ -185,7 +185,7 @@ std::string event_line(const Event& event) {
   json["time"] = format_utc(event.time);
   std::visit(
       [&](const auto& body) {
-        json["event"] = kName<std::remove_cvref_t<decltype(body)>>;
+        json["event"] = kEventName<std::remove_cvref_t<decltype(body)>>;
         fields_of(body, Writer{json});
       },
       event.body);

@@ -10,7 +10,7 @@ namespace mayfly {
 namespace {
 
 constexpr std::size_t kLongestName = 96;
-constexpr std::size_t kLongestPart = 36;  // of model and dataset in a made-up name
+constexpr std::size_t kLongestWord = 36;  // of model and dataset in a made-up name
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -38,7 +38,7 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
 }
 
 std::string shortened(std::string part) {
-  if (part.size() > kLongestPart) part.resize(kLongestPart);
+  if (part.size() > kLongestWord) part.resize(kLongestWord);
   while (!part.empty() && !is_letter_or_digit(part.back())) part.pop_back();
   return part;
 }

@@ -21,7 +21,7 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 constexpr std::size_t kLargestFile = 64 << 20;
-constexpr std::size_t kDeepest = 64;
+constexpr std::size_t kDeepestJson = 64;
 
 // GPT-2's pattern, which ByteLevel stands for (tokenizers: pre_tokenizers/byte_level.rs).
 constexpr std::string_view kGpt2Pattern =
@@ -496,7 +496,7 @@ Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_vi
   if (json.size() > kLargestFile) return fault(what, ErrorKind::corrupt, "is larger than 64 MB");
   simdjson::dom::parser parser;
   element root;
-  if (parser.allocate(json.size() + 1, kDeepest) != simdjson::SUCCESS) {
+  if (parser.allocate(json.size() + 1, kDeepestJson) != simdjson::SUCCESS) {
     return fault(what, ErrorKind::out_of_memory, "there is no memory to read it");
   }
   if (const auto error = parser.parse(json.data(), json.size(), true).get(root)) {
