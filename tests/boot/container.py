@@ -144,6 +144,27 @@ class Container:
         target.write_bytes(text if isinstance(text, bytes) else text.encode())
         target.chmod(mode)
 
+    def groups(self):
+        """Control groups of the machine's own: its systemd is in charge below them. Two machines in
+        one group would take each other's processes for theirs, and wait for their end."""
+        tops = [pathlib.Path("/sys/fs/cgroup") / part for part in ("systemd", "unified")]
+        if not tops[0].is_dir():
+            tops = [pathlib.Path("/sys/fs/cgroup")]
+        return [top / self.name for top in tops if (top / "cgroup.procs").exists()]
+
+    def enter_groups(self):
+        for group in self.groups():
+            group.mkdir(exist_ok=True)
+            (group / "cgroup.procs").write_text("0")
+
+    def leave_no_groups(self):
+        for group in self.groups():
+            for folder, _, _ in os.walk(group, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    pass   # a process that is ending yet: an empty group costs nothing
+
     def boot(self):
         self.started_at = time.monotonic()
         # A clock since boot of its own, as a machine has.
@@ -154,7 +175,7 @@ class Container:
              f"--network-namespace-path=/run/netns/{self.name}", "--console=pipe", "-D",
              str(self.disk), "--", "systemd.log_target=journal"],
             stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT,
-            start_new_session=True)
+            start_new_session=True, preexec_fn=self.enter_groups)
 
     def age(self):
         return time.monotonic() - self.started_at
@@ -231,6 +252,7 @@ class Container:
 
     def remove(self):
         self.destroy()
+        self.leave_no_groups()
         subprocess.run(["ip", "netns", "delete", self.name], check=False)
         for part in ("merged", "layer"):
             libc.umount2(str(self.folder / part).encode(), 2)

@@ -193,6 +193,8 @@ class Machine:
                               "/var/log/journal", "-o", "short-precise"], capture_output=True,
                              text=True, errors="replace").stdout
         lines += [line for line in log.splitlines() if "mayfly" in line or " sh[" in line][-60:]
+        # What the boot was doing last, whoever's unit it was.
+        lines += ["--- the journal's end", *log.splitlines()[-40:]]
         for log in (self.box.log, self.box.disk / "var/log/cloud-init-output.log"):
             if log.exists():
                 lines.append(f"--- {log}\n" + log.read_text(errors="replace")[-1500:])
