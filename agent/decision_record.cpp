@@ -76,6 +76,7 @@ UploadResult upload_from(const json& from) {
 json fetch_json(const FetchView& fetch) {
   return {{"kind", static_cast<int>(fetch.kind)},
           {"bytes", fetch.bytes},
+          {"what", fetch.what},
           {"error", error_json(fetch.error)}};
 }
 
@@ -83,6 +84,7 @@ FetchView fetch_from(const json& from) {
   FetchView fetch;
   fetch.kind = static_cast<FetchView::Kind>(from.at("kind").get<int>());
   fetch.bytes = from.at("bytes");
+  fetch.what = from.value("what", "");
   fetch.error = error_from(from.at("error"));
   return fetch;
 }

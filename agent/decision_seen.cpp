@@ -119,6 +119,7 @@ void Decision::take_in(const FinishedEvent& event) {
 void Decision::take_in_fetching() {
   if (seen_.fetch.bytes > state_.fetched_bytes) progressed(false);
   state_.fetched_bytes = seen_.fetch.bytes;
+  if (seen_.fetch.kind == FetchView::Kind::running) state_.progress.stage = seen_.fetch.what;
 }
 
 }  // namespace mayfly

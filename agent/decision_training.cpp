@@ -20,6 +20,7 @@ void Decision::fetch() {
     return stop(StopReason::failed, seen_.fetch.error->message);
   }
   if (seen_.fetch.kind == FetchView::Kind::done) {
+    state_.progress.stage.clear();
     enter(Stage::training);
     return start_trainer();
   }

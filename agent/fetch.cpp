@@ -1,5 +1,6 @@
 #include "agent/fetch.h"
 
+#include <algorithm>
 #include <fstream>
 #include <mutex>
 #include <thread>
@@ -55,8 +56,16 @@ Status link_model(const fs::path& folder, const RunDirectory& run) {
 
 }  // namespace
 
-Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const DownloadModel& download,
-                    const std::function<void(std::int64_t)>& progress) {
+Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSources& from,
+                    const RuntimeProgress& progress) {
+  std::int64_t before = 0;
+  if (from.libraries) {
+    const Status done = from.libraries([&](const std::string& what, std::int64_t bytes) {
+      before = std::max(before, bytes);
+      progress(what, bytes);
+    });
+    if (!done) return while_doing("fetching the trainer's libraries", done.error());
+  }
   const ModelConfig& model = plan.config.model;
   fs::path folder = run.model();
   if (!plan.model_dir.empty()) {
@@ -65,7 +74,9 @@ Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const Download
     folder = model.base;
     if (const Status linked = link_model(folder, run); !linked) return linked;
   } else {
-    const Status done = download(model.base, model.revision, folder, progress);
+    const Status done = from.model(model.base, model.revision, folder, [&](std::int64_t bytes) {
+      progress("base model", before + bytes);
+    });
     if (!done) return while_doing("fetching the base model " + model.base, done.error());
   }
   if (const Status checked = check_model_folder(folder); !checked) return checked;
@@ -79,27 +90,28 @@ Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const Download
 struct Fetcher::Shared {
   RunPlan plan;
   RunDirectory run;
-  DownloadModel download;
+  FetchSources from;
   mutable std::mutex mutex;  // guards view
   FetchView view;
 };
 
-Fetcher::Fetcher(const RunPlan& plan, RunDirectory run, DownloadModel download)
+Fetcher::Fetcher(const RunPlan& plan, RunDirectory run, FetchSources from)
     : shared_(std::make_shared<Shared>()) {
   shared_->plan = plan;
   shared_->run = std::move(run);
-  shared_->download = std::move(download);
+  shared_->from = std::move(from);
 }
 
 void Fetcher::start() {
   shared_->view.kind = FetchView::Kind::running;
   // Detached: a download that hangs must not keep the agent from ending.
   std::thread([shared = shared_] {
-    const auto progress = [&](std::int64_t bytes) {
+    const auto progress = [&](const std::string& what, std::int64_t bytes) {
       const std::lock_guard lock(shared->mutex);
+      shared->view.what = what;
       shared->view.bytes = bytes;
     };
-    const Status done = fetch_inputs(shared->plan, shared->run, shared->download, progress);
+    const Status done = fetch_inputs(shared->plan, shared->run, shared->from, progress);
     const std::lock_guard lock(shared->mutex);
     shared->view.kind = done ? FetchView::Kind::done : FetchView::Kind::failed;
     if (!done) shared->view.error = done.error();

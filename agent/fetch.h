@@ -1,5 +1,7 @@
-// Base model and data, into reach of the trainer: on a thread of its own, for it can take minutes
-// while limits go on to count.
+// Libraries, base model and data, into reach of the trainer: on a thread of its own, for it can
+// take minutes while limits go on to count.
+//
+// Libraries come only where the plan names wheels and the machine lacks them (runtime_install.h).
 //
 // Folders and files of this machine are used in place, after a look that they are readable; model/
 // of the run directory is then a link to the folder. A model of the hub is downloaded to model/,
@@ -10,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/runtime_install.h"
 #include "agent/state.h"
 #include "core/run/directory.h"
 #include "core/run/plan.h"
@@ -21,14 +24,22 @@ using DownloadModel = std::function<Status(const std::string& repo, const std::s
                                            const std::filesystem::path& folder,
                                            const std::function<void(std::int64_t)>& progress)>;
 
-// All that the trainer will read is there. Blocking. Errors: not_found, bad_data (an empty data
-// file), those of `download`.
-Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const DownloadModel& download,
-                    const std::function<void(std::int64_t)>& progress);
+// Where things come from that are not on this machine.
+struct FetchSources {
+  DownloadModel model;
+  // Of the plan's list, if the trainer needs it; empty: the trainer has its libraries.
+  std::function<Status(const RuntimeProgress&)> libraries = {};
+};
+
+// All that the trainer will need is there. Blocking. `progress`: what is being fetched, and bytes
+// of everything, which only grow. Errors: not_found, bad_data (an empty data file), those of
+// `from`.
+Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSources& from,
+                    const RuntimeProgress& progress);
 
 class Fetcher {
  public:
-  Fetcher(const RunPlan& plan, RunDirectory run, DownloadModel download);
+  Fetcher(const RunPlan& plan, RunDirectory run, FetchSources from);
   void start();
   // Never waits.
   FetchView view() const;

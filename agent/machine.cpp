@@ -72,7 +72,7 @@ Machine::Machine(MachineParts parts)
       events_(run_.events()),
       checkpoints_(run_),
       trainer_(parts_.trainer_program, run_, parts_.trainer_unit),
-      fetcher_(parts_.plan, run_, parts_.download) {
+      fetcher_(parts_.plan, run_, parts_.fetch) {
   const auto memory = read_memory(run_, reserve_, parts_.plan.run_id);
   if (memory) remembered_ = memory->state;
   // A life of this boot goes on from its own mark, whatever the wall clock says.

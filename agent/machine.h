@@ -29,7 +29,7 @@ struct MachineParts {
   AgentPolicy policy;
   std::filesystem::path trainer_program;
   std::string trainer_unit;  // of systemd, which starts that program; "": a child of ours
-  DownloadModel download;
+  FetchSources fetch;
   Provider& provider;
   std::vector<Store*> sinks;  // the hub first; empty: nothing is uploaded
   Clock& clock;

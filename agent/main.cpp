@@ -132,6 +132,11 @@ void open_log(const RunDirectory& run) {
   log_warn("the log goes to the console alone: " + file.error().message);
 }
 
+// Beside the agent.
+fs::path trainer_program() {
+  return fs::read_symlink("/proc/self/exe").parent_path() / "train";
+}
+
 // The instance's own record says since when it is billed, and at what price. If it cannot be read
 // now: the plan was made before the instance, so its time is on the safe side.
 struct Billing {
@@ -192,6 +197,17 @@ FirstAge age_now(const RunPlan& plan, WallTime since, Clock& clock) {
   const fs::path memory = fs::path(root == nullptr ? "/" : root) / "run/mayfly";
   const std::optional<Age> life = life_by_fuse(memory, boot_id(), clock.steady_now());
   return first_age(since, clock.now(), readings, life);
+}
+
+// None where the plan promises none: on provider local the trainer has its own.
+std::function<Status(const RuntimeProgress&)> libraries_for(const RunPlan& plan) {
+  if (plan.runtime.empty()) return {};
+  return [wheels = plan.runtime](const RuntimeProgress& progress) {
+    CurlHttpClient http(curl_options_from_environment());
+    SystemClock clock;
+    return bring_libraries(trainer_program(), wheels,
+                           {http, clock, runtime_folder(), free_disk_bytes}, progress);
+  };
 }
 
 // A run that cannot even begin still ends in good order: it says why, and the instance goes.
@@ -257,9 +273,9 @@ int run_plan(RunPaths paths) {
                    .instance = id,
                    .created_at = billing.since,
                    .policy = policy,
-                   .trainer_program = fs::read_symlink("/proc/self/exe").parent_path() / "train",
+                   .trainer_program = trainer_program(),
                    .trainer_unit = paths.trainer_unit,
-                   .download = hub.download,
+                   .fetch = {hub.download, libraries_for(*plan)},
                    .provider = **provider,
                    .sinks = sinks,
                    .clock = clock,

@@ -157,7 +157,8 @@ struct TrainerView {
 struct FetchView {
   enum class Kind { idle, running, done, failed } kind = Kind::idle;
   std::int64_t bytes = 0;
-  std::optional<Error> error;
+  std::string what = {};  // in words, for people
+  std::optional<Error> error = {};
 };
 struct UploadResult {
   std::string label;  // also "logs", "status" and "self-test"

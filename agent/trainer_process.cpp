@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/runtime_install.h"
 #include "core/atomic_file.h"
 #include "core/log.h"
 #include "core/provider/local_record.h"
@@ -31,12 +32,21 @@ constexpr std::array kInherited = {"PATH",
                                    "LC_ALL",
                                    "TZ",
                                    "TMPDIR",
-                                   "LD_LIBRARY_PATH",
                                    "CUDA_VISIBLE_DEVICES",
                                    "CUDA_DEVICE_ORDER",
                                    "OMP_NUM_THREADS",
                                    "PYTORCH_CUDA_ALLOC_CONF",
                                    "MAYFLY_INSTANCE_ID"};
+
+// Libraries that the agent installed come first; where it installed none, nothing changes.
+std::string library_path() {
+  const char* const inherited = std::getenv("LD_LIBRARY_PATH");
+  std::string path = inherited == nullptr ? "" : inherited;
+  const fs::path installed = runtime_library_folder();
+  std::error_code code;
+  if (fs::exists(installed, code)) path = installed.string() + (path.empty() ? "" : ":" + path);
+  return path;
+}
 
 std::vector<std::string> clean_environment(const RunDirectory& run) {
   std::vector<std::string> environment;
@@ -44,6 +54,9 @@ std::vector<std::string> clean_environment(const RunDirectory& run) {
     if (const char* value = std::getenv(name)) {
       environment.push_back(std::string(name) + "=" + value);
     }
+  }
+  if (const std::string path = library_path(); !path.empty()) {
+    environment.push_back("LD_LIBRARY_PATH=" + path);
   }
   environment.push_back(std::string(kTrainerVariable) + "=" + run.root.string());
   return environment;

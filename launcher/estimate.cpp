@@ -23,7 +23,10 @@ constexpr double kFlopsPerParameterAndToken = 4.0;
 constexpr double kHeldOutShare = 0.4;
 constexpr double kAroundHere = 12.0;
 constexpr double kCloudBoots = 300.0;
-constexpr double kProgramBytes = 3e9;
+constexpr double kProgramBytes = 50e6;
+// Of the trainer's libraries onto the disk, one wheel after the other: zlib's speed on one core of
+// a server, about half of what was measured (docs/boot.md).
+constexpr double kUnpackedPerSecond = 100e6;
 // Where an offer does not say: the slowest that clouds commonly give.
 constexpr double kCommonMbps = 1000;
 
@@ -63,10 +66,12 @@ Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
 }
 
 double seconds_around(const std::string& provider, std::int64_t model_bytes,
-                      std::optional<double> mbps) {
+                      const std::vector<PlannedWheel>& runtime, std::optional<double> mbps) {
   if (provider == "local") return kAroundHere;
   const double bytes_per_second = std::max(1.0, mbps.value_or(kCommonMbps)) * 1e6 / 8;
-  return kCloudBoots + (static_cast<double>(model_bytes) + kProgramBytes) / bytes_per_second;
+  const auto fetched = static_cast<double>(model_bytes + download_bytes(runtime)) + kProgramBytes;
+  return kCloudBoots + fetched / bytes_per_second +
+         static_cast<double>(unpacked_bytes(runtime)) / kUnpackedPerSecond;
 }
 
 StepCount count_steps(std::int64_t examples, const TrainConfig& train) {

@@ -42,9 +42,9 @@ Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const
                       const RunConfig& config, const Speed& speed, double around);
 // Seconds from the create call to the first step and from the last one to the end of billing.
 // local: measured, 12. A cloud: an assumption of 5 minutes to boot (vendors say 1 to 10), and
-// 3 GB of programs and the model at `mbps`.
+// the programs, the trainer's libraries and the model at `mbps`; and the libraries' unpacking.
 double seconds_around(const std::string& provider, std::int64_t model_bytes,
-                      std::optional<double> mbps);
+                      const std::vector<PlannedWheel>& runtime, std::optional<double> mbps);
 // What `seconds` cost, at the price, in whole billing steps.
 Usd cost_of(const Price& price, double seconds);
 

@@ -118,6 +118,13 @@ std::string others_line(const PlannedRun& planned) {
   return text;
 }
 
+// What the machine fetches before it can train.
+std::string libraries_line(const std::vector<PlannedWheel>& runtime) {
+  return format_bytes(download_bytes(runtime)) + " in " + std::to_string(runtime.size()) +
+         " wheels of PyPI, " + format_bytes(unpacked_bytes(runtime)) +
+         " on the machine's disk; fetched there, if its image has none";
+}
+
 std::string memory_line(const TrainingMemory& memory) {
   return format_gb(memory.total()) + " by arithmetic: weights " + format_gb(memory.weights) +
          ", adapter and optimizer " + format_gb(memory.adapter + memory.optimizer) +
@@ -168,6 +175,7 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("training", training_line(planned));
   line("machine", machine_line(planned));
   if (!planned.offers.empty()) line("", others_line(planned));
+  if (!plan.runtime.empty()) line("libraries", libraries_line(plan.runtime));
   line("memory", memory_line(planned.memory));
   std::string hub = plan.hub_repo + " at " + plan.hub_endpoint;
   if (planned.hub.embedded) hub += " (the local hub)";

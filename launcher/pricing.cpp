@@ -45,6 +45,18 @@ void weigh_on_gpu(PlannedRun& planned, const Offer& offer) {
                              "): `launch offers --fits MODEL` shows what does");
 }
 
+// Libraries, model, system and checkpoints beside each other.
+void weigh_disk(PlannedRun& planned, const Offer& offer) {
+  constexpr std::int64_t kSystemAndCheckpoints = 8'000'000'000;
+  const std::int64_t needed =
+      disk_bytes(planned.plan.runtime) + planned.model_bytes + kSystemAndCheckpoints;
+  if (offer.disk_gb <= 0 || needed <= kGigabyte * offer.disk_gb) return;
+  planned.mistakes.push_back("the run needs about " + format_gb(needed) + " of disk, " +
+                             format_gb(disk_bytes(planned.plan.runtime)) +
+                             " of it for the trainer's libraries, and this machine has " +
+                             std::to_string(offer.disk_gb) + " GB");
+}
+
 // What is paid for and not used.
 void note_waste(PlannedRun& planned, const Offer& offer, double around) {
   if (offer.gpu_count > 1) {
@@ -114,7 +126,9 @@ Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRu
   const bool local = offer.provider == "local";
 
   const Speed speed = expected_speed(known, config.model.base, plan.offer, planned.architecture);
-  const double around = seconds_around(offer.provider, planned.model_bytes, offer.download_mbps);
+  if (!local) plan.runtime = pinned_runtime(offer.gpu_count > 0);
+  const double around =
+      seconds_around(offer.provider, planned.model_bytes, plan.runtime, offer.download_mbps);
   plan.estimate =
       estimate_run(planned.train, planned.held_out, planned.steps, config, speed, around);
   plan.estimate.cost = cost_of(plan.offer.price, plan.estimate.seconds);
@@ -123,6 +137,7 @@ Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRu
     note_unused_wishes(config.instance, planned.notes);
   } else {
     weigh_on_gpu(planned, offer);
+    weigh_disk(planned, offer);
   }
   note_waste(planned, offer, around);
   note_limits(planned);

@@ -163,6 +163,53 @@ std::optional<Error> read_programs(const Json& json, std::vector<PlannedProgram>
   return {};
 }
 
+std::optional<Error> read_wheel(const Json& json, const std::string& path, PlannedWheel& wheel) {
+  ObjectReader reader(json, path);
+  reader.text("name", wheel.name);
+  reader.text("url", wheel.url);
+  reader.text("sha256", wheel.sha256);
+  reader.integer("bytes", wheel.bytes);
+  const Json* const files = reader.take("files");
+  if (files != nullptr && !files->is_object()) reader.fail("files", "must be an object");
+  if (reader.problem) return reader.problem;
+  for (const auto& [name, bytes] : files->items()) {
+    PlannedFile file{name, 0};
+    ObjectReader sizes(*files, path + ".files");
+    sizes.integer(name.c_str(), file.bytes);
+    if (file.bytes < 0) sizes.fail(name, "is out of range");
+    if (!leads_below(name)) sizes.fail(name, "is no name below a folder");
+    if (sizes.problem) return sizes.problem;
+    wheel.files.push_back(std::move(file));
+  }
+  reader.finish();
+  return reader.problem;
+}
+
+std::optional<Error> read_runtime(const Json& json, std::vector<PlannedWheel>& wheels) {
+  if (!json.is_array()) return Error{ErrorKind::corrupt, "plan: runtime must be a list"};
+  for (const Json& item : json) {
+    PlannedWheel wheel;
+    const std::string path = "runtime[" + std::to_string(wheels.size()) + "]";
+    if (auto problem = read_wheel(item, path, wheel)) return problem;
+    wheels.push_back(std::move(wheel));
+  }
+  return {};
+}
+
+Json runtime_json(const std::vector<PlannedWheel>& wheels) {
+  Json list = Json::array();
+  for (const PlannedWheel& wheel : wheels) {
+    Json files = Json::object();
+    for (const PlannedFile& file : wheel.files) files[file.name] = file.bytes;
+    list.push_back({{"name", wheel.name},
+                    {"url", wheel.url},
+                    {"sha256", wheel.sha256},
+                    {"bytes", wheel.bytes},
+                    {"files", std::move(files)}});
+  }
+  return list;
+}
+
 void read_members(ObjectReader& reader, RunPlan& plan) {
   std::int64_t format = 0;
   reader.integer("format", format);
@@ -183,6 +230,9 @@ void read_members(ObjectReader& reader, RunPlan& plan) {
   }
   if (const Json* const programs = reader.take("programs")) {
     reader.adopt(read_programs(*programs, plan.programs));
+  }
+  if (const Json* const runtime = reader.take("runtime")) {
+    reader.adopt(read_runtime(*runtime, plan.runtime));
   }
   if (const Json* const config = reader.take("config")) {
     Result<RunConfig> read = config_from_json(*config);
@@ -212,6 +262,7 @@ Json plan_to_json(const RunPlan& plan) {
           {"model_dir", plan.model_dir},
           {"offer", offer_json(plan.offer)},
           {"programs", std::move(programs)},
+          {"runtime", runtime_json(plan.runtime)},
           {"hub_endpoint", plan.hub_endpoint},
           {"hub_repo", plan.hub_repo},
           {"estimate", estimate_json(plan.estimate)}};

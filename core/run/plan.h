@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/config/run_config.h"
 #include "core/result.h"
+#include "core/run/runtime.h"
 #include "core/run/spend_meter.h"
 
 namespace mayfly {
@@ -54,6 +55,8 @@ struct RunPlan {
   std::string model_dir;  // "" until the agent has fetched it, else a folder on the instance
   PlannedOffer offer;
   std::vector<PlannedProgram> programs;
+  // The trainer's libraries, where the machine has none; empty: it must find them itself.
+  std::vector<PlannedWheel> runtime;
   std::string hub_endpoint;  // "" : nothing is uploaded
   std::string hub_repo;      // owner/name
   Estimate estimate;

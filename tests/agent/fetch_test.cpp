@@ -21,21 +21,28 @@ class FetchTest : public TemporaryFolder {
   Status fetch() {
     return fetch_inputs(
         plan_, run_,
-        [&](const std::string& repo, const std::string& revision, const fs::path& folder,
-            const std::function<void(std::int64_t)>& progress) -> Status {
-          asked_ = repo + "@" + revision;
-          progress(7);
-          fs::create_directories(folder);
-          for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
-            std::ofstream(folder / name) << "{}";
-          }
-          return Unit{};
-        },
-        [&](std::int64_t bytes) { bytes_ = bytes; });
+        {.model = [&](const std::string& repo, const std::string& revision, const fs::path& folder,
+                      const std::function<void(std::int64_t)>& progress) -> Status {
+           asked_ = repo + "@" + revision;
+           progress(7);
+           fs::create_directories(folder);
+           for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+             std::ofstream(folder / name) << "{}";
+           }
+           return Unit{};
+         },
+         .libraries = libraries_},
+        [&](const std::string& what, std::int64_t bytes) {
+          what_.push_back(what);
+          EXPECT_GE(bytes, bytes_);
+          bytes_ = bytes;
+        });
   }
   RunDirectory run_{folder_ / "run"};
   RunPlan plan_;
   std::string asked_;
+  std::vector<std::string> what_;
+  std::function<Status(const RuntimeProgress&)> libraries_;
   std::int64_t bytes_ = 0;
 };
 
@@ -52,6 +59,39 @@ TEST_F(FetchTest, AModelOfTheHubIsDownloaded) {
   EXPECT_EQ(asked_, "owner/name@main");
   EXPECT_EQ(bytes_, 7);
   EXPECT_TRUE(fs::exists(run_.model() / "config.json"));
+}
+
+TEST_F(FetchTest, CountsLibrariesAndModelTogether) {
+  plan_.config.model.base = "owner/name";
+  libraries_ = [](const RuntimeProgress& progress) -> Status {
+    progress("libraries", 100);
+    progress("libraries", 60);  // a wheel with a wrong hash begins anew
+    return Unit{};
+  };
+  std::vector<std::int64_t> seen;
+  const Status done =
+      fetch_inputs(plan_, run_,
+                   {.model = [&](const std::string&, const std::string&, const fs::path&,
+                                 const std::function<void(std::int64_t)>& progress) -> Status {
+                      progress(7);
+                      return Error{ErrorKind::unreachable, "no hub"};
+                    },
+                    .libraries = libraries_},
+                   [&](const std::string&, std::int64_t bytes) { seen.push_back(bytes); });
+  EXPECT_EQ(done.error().kind, ErrorKind::unreachable);
+  EXPECT_EQ(seen, (std::vector<std::int64_t>{100, 60, 107}));
+}
+
+TEST_F(FetchTest, FetchesNoModelWithoutLibraries) {
+  plan_.config.model.base = "owner/name";
+  libraries_ = [](const RuntimeProgress&) -> Status {
+    return Error{ErrorKind::no_space, "the disk is full"};
+  };
+  const Status done = fetch();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::no_space);
+  EXPECT_EQ(done.error().message, "fetching the trainer's libraries: the disk is full");
+  EXPECT_EQ(asked_, "");
 }
 
 TEST_F(FetchTest, NamesTheFileThatIsMissing) {

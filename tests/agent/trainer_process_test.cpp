@@ -5,6 +5,7 @@
 #include <csignal>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
 #include "agent/report.h"
@@ -72,6 +73,29 @@ TEST_F(TrainerProcessTest, StartsStopsAndTellsHowItEnded) {
   EXPECT_EQ(view.kind, TrainerView::Kind::exited);
   EXPECT_EQ(view.code, 0);
   ::unsetenv("HF_TOKEN");
+}
+
+// A shell stands in for the trainer: it writes down where its libraries are looked for.
+TEST_F(TrainerProcessTest, FindsTheLibrariesThatWereInstalled) {
+  const auto program = put("train", "#!/bin/sh\necho \"path=$LD_LIBRARY_PATH.\"\n");
+  std::filesystem::permissions(program, std::filesystem::perms(0755));
+  const auto said = [&] {
+    TrainerProcess trainer(program, run_, "");
+    EXPECT_TRUE(trainer.start());
+    EXPECT_EQ(wait_for_end(trainer).code, 0);
+    const auto text = read_file(run_.trainer_log());
+    return text ? *text : "";
+  };
+  ::setenv("MAYFLY_ROOT", folder_.c_str(), 1);
+  ::unsetenv("LD_LIBRARY_PATH");
+  EXPECT_EQ(said(), "path=.\n");  // none were
+  const auto libraries = folder_ / "var/lib/mayfly/runtime/torch/lib";
+  std::filesystem::create_directories(libraries);
+  EXPECT_THAT(said(), testing::EndsWith("path=" + libraries.string() + ".\n"));
+  ::setenv("LD_LIBRARY_PATH", "/elsewhere", 1);
+  EXPECT_THAT(said(), testing::EndsWith("path=" + libraries.string() + ":/elsewhere.\n"));
+  ::unsetenv("LD_LIBRARY_PATH");
+  ::unsetenv("MAYFLY_ROOT");
 }
 
 TEST_F(TrainerProcessTest, AKilledOneIsTold) {

@@ -53,6 +53,8 @@ TEST_F(CloudPlanTest, TakesTheOnlyCloudThatThereIsAKeyForAndPricesItsCheapestOff
   EXPECT_THAT(estimate["basis"].get<std::string>(), HasSubstr("roofline"));
   EXPECT_GT(estimate["seconds"].get<double>(), 300);  // the machine's start is paid for, too
   EXPECT_NE(estimate["usd"], "0");
+  // What it will fetch there is pinned, CUDA's libraries too.
+  EXPECT_EQ(document["plan"]["runtime"].size(), 15u);
   EXPECT_GT(document["memory"]["total"].get<std::int64_t>(), 600'000'000);
   expect_nothing_asked_but_offers();
 }
@@ -62,6 +64,7 @@ TEST_F(CloudPlanTest, SaysWhichMachineAndWhatTakesItsPlace) {
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_THAT(answer.out, HasSubstr("1xA100, $1.29 per instance-hour, billed by"));
   EXPECT_THAT(answer.out, HasSubstr("the cheapest of 2 that fit; if it is taken, 1 more"));
+  EXPECT_THAT(answer.out, HasSubstr("libraries 2.5 GB in 15 wheels of PyPI, 3.5 GB on the "));
   EXPECT_THAT(answer.out, HasSubstr("memory    "));
   EXPECT_THAT(answer.out, HasSubstr("nothing was created"));
   expect_nothing_asked_but_offers();

@@ -31,6 +31,8 @@ RunPlan sample() {
                 .gpu_count = 0,
                 .price = {.per_hour = Usd{12'000'001}, .billing_step = std::chrono::seconds(60)}};
   plan.programs = {{"agent", "file:///a", "aa"}, {"train", "file:///t", "bb"}};
+  plan.runtime = {{"torch 2.11.0", "https://x/t.whl", "cc", 10, {{"torch/lib/libc10.so", 3}}},
+                  {"none", "https://x/n.whl", "dd", 0, {}}};
   plan.hub_endpoint = "http://127.0.0.1:1";
   plan.hub_repo = "local/m";
   plan.estimate = {.examples = 128,
@@ -65,6 +67,9 @@ TEST(PlanTest, HashesEveryPart) {
   EXPECT_NE(plan_hash(other), hash);
   other = sample();
   other.programs[0].sha256 = "cc";
+  EXPECT_NE(plan_hash(other), hash);
+  other = sample();
+  other.runtime[0].files[0].bytes += 1;
   EXPECT_NE(plan_hash(other), hash);
 }
 
