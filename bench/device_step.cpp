@@ -52,7 +52,11 @@ DecoderWeights random_weights(const Architecture& a, const ComputeDevice& device
   DecoderWeights weights;
   weights.embedding = random({a.vocabulary, a.width});
   for (std::int64_t layer = 0; layer < a.layers; ++layer) {
-    BlockWeights block{.input_norm = ones(), .post_attention_norm = ones(), .projections = {}};
+    BlockWeights block{.attention_norm = ones(),
+                       .feed_forward_norm = ones(),
+                       .projections = {},
+                       .query_norm = {},
+                       .key_norm = {}};
     for (const Projection projection : kProjections) {
       at::Tensor dense =
           random({projection_outputs(a, projection), projection_inputs(a, projection)});
@@ -105,7 +109,7 @@ int run(const std::vector<std::string>& words) {
                         .alpha = 32,
                         .dropout = 0,
                         .use_rslora = false,
-                        .targets = *projections_named({"all-linear"})};
+                        .targets = *projections_named({"all-linear"}, Architecture())};
   LoraAdapter adapter = LoraAdapter::create(a, shape, 1, device->device, device->type);
   AdamW optimizer({}, adapter.values());
   const PackedBatch batch = random_batch(tokens, a.vocabulary, device->device);

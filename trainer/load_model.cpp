@@ -36,7 +36,7 @@ Result<LoraAdapter> make_adapter(const Transformer& model, const LoraConfig& con
     if (!given) return while_doing("lora.init_from", given.error());
     return std::move(**given);
   }
-  const Result<LoraShape> shape = lora_shape_from(config);
+  const Result<LoraShape> shape = lora_shape_from(config, model.architecture());
   if (!shape) return shape.error();
   return LoraAdapter::create(model.architecture(), *shape, adapter_seed(seed), model.device(),
                              model.type());

@@ -1,6 +1,6 @@
 #include "core/model/architecture.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -9,6 +9,8 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/model/family.h"
+#include "core/model/weight_names.h"
 
 namespace mayfly {
 
@@ -16,46 +18,32 @@ namespace {
 
 using nlohmann::json;
 
-// What sets a family apart from the others. One row a family; the defaults are those of its
-// configuration class in transformers, which leaves out of config.json what equals them.
-struct Family {
-  std::string_view model_type;
-  double default_rope_theta;
-  double default_norm_eps;
-  bool default_tied_embeddings;
-  std::int64_t default_max_positions;
-};
-constexpr std::array kFamilies = {Family{"llama", 10000.0, 1e-6, false, 2048}};
-
-std::string family_list() {
-  std::string names;
-  for (const Family& family : kFamilies) {
-    if (!names.empty()) names += ", ";
-    names += family.model_type;
-  }
-  return names;
-}
-
 // Reads fields of one JSON object and keeps the first fault, so that the caller can read them all
 // and look once.
 class Fields {
  public:
   Fields(const json& object, std::string_view what) : object_(object), what_(what) {}
 
+  bool is_null(const char* key) const {
+    const auto found = object_.find(key);
+    return found != object_.end() && found->is_null();
+  }
   // nullptr: absent or null.
   const json* find(const char* key) const {
     const auto found = object_.find(key);
     return found == object_.end() || found->is_null() ? nullptr : &*found;
   }
 
-  std::int64_t count(const char* key, std::optional<std::int64_t> otherwise = {}) {
+  std::int64_t count(const char* key, std::optional<std::int64_t> otherwise = {},
+                     std::int64_t least = 1) {
     const json* const value = find(key);
     if (value == nullptr && otherwise) return *otherwise;
     // Upper bound: products of two sizes stay far below 2^63.
     constexpr std::int64_t kMost = std::int64_t{1} << 30;
-    if (value == nullptr || !value->is_number_integer() || value->get<double>() < 1 ||
+    if (value == nullptr || !value->is_number_integer() ||
+        value->get<double>() < static_cast<double>(least) ||
         value->get<double>() > static_cast<double>(kMost)) {
-      fail(key, "a whole number from 1 to 2^30");
+      fail(key, least == 1 ? "a whole number from 1 to 2^30" : "a whole number up to 2^30");
       return 1;
     }
     return value->get<std::int64_t>();
@@ -86,6 +74,12 @@ class Fields {
     return value->is_string() ? value->get<std::string>() : otherwise;
   }
 
+  // Refuses the value that `key` has.
+  void refuse_value(const char* key, const std::string& why) {
+    const json* const value = find(key);
+    refuse("\"" + std::string(key) + "\": " + (value == nullptr ? "absent" : json_line(*value)) +
+           " is not supported; " + why);
+  }
   void refuse(const std::string& why) {
     keep(Error{ErrorKind::unsupported, std::string(what_) + ": " + why,
                "supported families: " + family_list()});
@@ -116,7 +110,7 @@ class Fields {
 void read_rope(Fields& config, const Family& family, std::string_view what, Architecture& result) {
   const json* const parameters = config.find("rope_parameters");
   const json* const scaling = parameters != nullptr ? parameters : config.find("rope_scaling");
-  result.rope_theta = config.positive("rope_theta", family.default_rope_theta);
+  result.rope_theta = config.positive("rope_theta", family.rope_theta);
   if (scaling == nullptr) return;
   if (!scaling->is_object()) {
     config.keep(
@@ -138,24 +132,135 @@ void read_rope(Fields& config, const Family& family, std::string_view what, Arch
                       std::string(what) + ": high_freq_factor must be above low_freq_factor"});
     }
   } else if (kind != "default") {
-    rope.refuse("rope scaling \"" + kind + "\" is not supported");
+    const char* const holder = parameters != nullptr ? "rope_parameters" : "rope_scaling";
+    config.refuse_value(holder, "rope scaling \"" + kind + "\" is not built, llama3's is");
   }
   if (rope.positive("partial_rotary_factor", 1.0) != 1.0) {
-    rope.refuse("a rope over a part of the head (partial_rotary_factor) is not supported");
+    rope.refuse_value("partial_rotary_factor", "a rope turns whole heads");
   }
   if (rope.fault()) config.keep(*rope.fault());
 }
 
 // What would change the arithmetic and is not built.
 void refuse_unknown_choices(Fields& config) {
-  if (const std::string act = config.text("hidden_act", "silu"); act != "silu") {
-    config.refuse("the activation \"" + act + "\" is not supported, only silu");
+  if (config.text("hidden_act", "silu") != "silu") {
+    config.refuse_value("hidden_act", "only silu is");
   }
-  for (const char* key : {"attention_bias", "mlp_bias"}) {
-    if (config.flag(key, false)) {
-      config.refuse(std::string(key) + ": linear layers with a bias are not supported");
+  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (config.find(key) != nullptr) config.refuse_value(key, "logits are not capped");
+  }
+  if (config.find("clip_qkv") != nullptr) config.refuse_value("clip_qkv", "nothing is clipped");
+  if (config.positive("partial_rotary_factor", 1.0) != 1.0) {
+    config.refuse_value("partial_rotary_factor", "a rope turns whole heads");
+  }
+}
+
+void read_biases(Fields& config, const Family& family, Architecture& result) {
+  const bool attention =
+      (family.biases == BiasRule::attention || family.biases == BiasRule::everywhere) &&
+      config.flag("attention_bias", false);
+  result.biases = {.qkv = attention || family.biases == BiasRule::qkv,
+                   .o = attention,
+                   .mlp = family.biases == BiasRule::everywhere && config.flag("mlp_bias", false)};
+}
+
+void read_multipliers(Fields& config, const Family& family, Architecture& result) {
+  if (!family.has_multipliers) return;
+  result.multipliers = {.embedding = config.positive("embedding_multiplier", 1.0),
+                        .residual = config.positive("residual_multiplier", 1.0),
+                        .logits_divisor = config.positive("logits_scaling", 1.0)};
+  result.attention_scale = config.positive("attention_multiplier", 1.0);
+}
+
+// One entry a layer; nullptr: absent, or refused.
+const json* layer_list(Fields& config, const char* key, const Architecture& result) {
+  const json* const list = config.find(key);
+  if (list == nullptr) return nullptr;
+  if (list->is_array() && static_cast<std::int64_t>(list->size()) == result.layers) return list;
+  config.refuse_value(key, "it should be a list with an entry for each layer");
+  return nullptr;
+}
+
+// 1 in `no_rope_layers` is a layer with a rope. Without the list each `no_rope_layer_interval`-th
+// has none. Source: transformers 5.23, configuration_smollm3.py.
+void read_ropes(Fields& config, const Family& family, Architecture& result) {
+  if (!family.has_layers_without_rope) return;
+  const std::int64_t interval = config.count("no_rope_layer_interval", 4);
+  const json* const list = layer_list(config, "no_rope_layers", result);
+  for (std::int64_t layer = 0; layer < result.layers; ++layer) {
+    bool has_rope = (layer + 1) % interval != 0;
+    if (list != nullptr) {
+      const json& entry = (*list)[static_cast<std::size_t>(layer)];
+      if (entry != 0 && entry != 1) config.refuse_value("no_rope_layers", "entries are 0 and 1");
+      has_rope = entry == 1;
     }
+    result.layer_choices[static_cast<std::size_t>(layer)].has_rope = has_rope;
   }
+}
+
+bool has_window_by_rule(const Family& family, std::int64_t layer, std::int64_t first_with_window,
+                        const LayerChoice& choice) {
+  switch (family.window) {
+    case WindowRule::none:
+      return false;
+    case WindowRule::every_layer:
+      return true;
+    case WindowRule::upper_layers:
+      return layer >= first_with_window;
+    case WindowRule::without_rope:
+      return !choice.has_rope;
+  }
+  return false;
+}
+
+// Sources: transformers 5.23, the configuration classes; `layer_types` rules where a family has it.
+void read_windows(Fields& config, const Family& family, Architecture& result) {
+  std::int64_t width = 0;
+  const bool is_chosen =
+      family.window == WindowRule::every_layer ||
+      (family.window != WindowRule::none && config.flag("use_sliding_window", false));
+  if (is_chosen && !config.is_null("sliding_window")) {
+    if (config.find("sliding_window") != nullptr) width = config.count("sliding_window");
+    if (config.find("sliding_window") == nullptr) width = family.window_width;
+  }
+  const std::int64_t first = config.count("max_window_layers", 28, 0);
+  const json* const types = layer_list(config, "layer_types", result);
+  const bool obeys_types =
+      family.window == WindowRule::upper_layers || family.window == WindowRule::without_rope;
+  for (std::int64_t layer = 0; layer < result.layers; ++layer) {
+    LayerChoice& choice = result.layer_choices[static_cast<std::size_t>(layer)];
+    bool has_window = width > 0 && has_window_by_rule(family, layer, first, choice);
+    if (types != nullptr) {
+      const json& type = (*types)[static_cast<std::size_t>(layer)];
+      const bool slides = type == "sliding_attention";
+      // Elsewhere transformers ignores the list: one that says otherwise is a model we do not know.
+      if ((!slides && type != "full_attention") || (!obeys_types && slides != has_window) ||
+          (slides && width == 0)) {
+        config.refuse_value("layer_types",
+                            "known are full_attention, and sliding_attention where "
+                            "the family has a sliding_window");
+        return;
+      }
+      has_window = slides;
+    }
+    choice.window = has_window ? width : 0;
+  }
+}
+
+void read_layer_choices(Fields& config, const Family& family, Architecture& result) {
+  if (config.fault()) return;
+  constexpr std::int64_t kMostLayers = 10'000;  // the deepest models have some hundred
+  if (result.layers > kMostLayers) {
+    config.refuse_value("num_hidden_layers", "at most 10000 are");
+    return;
+  }
+  result.layer_choices.resize(static_cast<std::size_t>(result.layers));
+  read_ropes(config, family, result);
+  read_windows(config, family, result);
+  const bool all_plain =
+      std::all_of(result.layer_choices.begin(), result.layer_choices.end(),
+                  [](const LayerChoice& each) { return each.has_rope && each.window == 0; });
+  if (all_plain) result.layer_choices.clear();
 }
 
 // Of the quantised checkpoints only those in bitsandbytes' NF4 are read.
@@ -199,9 +304,23 @@ void read_end_tokens(Fields& config, std::string_view what, Architecture& result
 
 }  // namespace
 
+std::int64_t Architecture::query_norm_width() const {
+  if (query_key_norm == QueryKeyNorm::none) return 0;
+  return query_key_norm == QueryKeyNorm::each_head ? head_width : query_width();
+}
+
+std::int64_t Architecture::key_norm_width() const {
+  if (query_key_norm == QueryKeyNorm::none) return 0;
+  return query_key_norm == QueryKeyNorm::each_head ? head_width : kv_width();
+}
+
 std::int64_t Architecture::parameters() const {
-  const std::int64_t attention = 2 * width * (query_width() + kv_width());
-  const std::int64_t block = attention + 3 * width * ff_width + 2 * width;
+  std::int64_t block = 2 * width + query_norm_width() + key_norm_width();
+  for (const Projection projection : projections(*this)) {
+    const std::int64_t outputs = projection_outputs(*this, projection);
+    block += outputs * projection_inputs(*this, projection);
+    if (has_bias(*this, projection)) block += outputs;
+  }
   return layers * block + vocabulary * width * (tied_embeddings ? 1 : 2) + width;
 }
 
@@ -212,14 +331,11 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   Fields config(object, what);
   Architecture result;
   result.model_type = config.text("model_type", "");
-  const Family* family = nullptr;
-  for (const Family& candidate : kFamilies) {
-    if (candidate.model_type == result.model_type) family = &candidate;
-  }
+  const Family* const family = family_named(result.model_type);
   if (family == nullptr) {
     config.refuse(result.model_type.empty()
                       ? "it does not say its model_type"
-                      : "the model type \"" + result.model_type + "\" is not supported");
+                      : "\"model_type\": \"" + result.model_type + "\" is not supported");
     return *config.fault();
   }
   refuse_unknown_choices(config);
@@ -227,14 +343,25 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   result.width = config.count("hidden_size");
   result.layers = config.count("num_hidden_layers");
   result.heads = config.count("num_attention_heads");
-  result.kv_heads = config.count("num_key_value_heads", result.heads);
-  result.head_width =
-      config.count("head_dim", std::max<std::int64_t>(result.width / result.heads, 1));
+  // Null means as many as heads in every family, absent what the family says.
+  result.kv_heads = config.count("num_key_value_heads",
+                                 family->kv_heads == 0 || config.is_null("num_key_value_heads")
+                                     ? result.heads
+                                     : family->kv_heads);
+  result.head_width = config.count(
+      "head_dim", family->head_width > 0 ? family->head_width
+                                         : std::max<std::int64_t>(result.width / result.heads, 1));
   result.ff_width = config.count("intermediate_size");
   result.vocabulary = config.count("vocab_size");
-  result.max_positions = config.count("max_position_embeddings", family->default_max_positions);
-  result.norm_eps = config.positive("rms_norm_eps", family->default_norm_eps);
-  result.tied_embeddings = config.flag("tie_word_embeddings", family->default_tied_embeddings);
+  result.max_positions = config.count("max_position_embeddings", family->max_positions);
+  result.norm_eps = config.positive("rms_norm_eps", family->norm_eps);
+  result.tied_embeddings = config.flag("tie_word_embeddings", family->tied_embeddings);
+  result.query_key_norm = family->query_key_norm;
+  result.norm_place = family->norm_place;
+  result.fused_projections = family->fused_projections;
+  read_biases(config, *family, result);
+  read_multipliers(config, *family, result);
+  read_layer_choices(config, *family, result);
   read_rope(config, *family, what, result);
   read_end_tokens(config, what, result);
   read_quantization(config, what, result);

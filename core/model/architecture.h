@@ -2,11 +2,12 @@
 //
 // A family is one row of a table in architecture.cpp, keyed by `model_type`; the transformer reads
 // the choices, there is no class per family. What the table and the checks do not know (another
-// family, rope scaling, activation, bias or quantisation) is refused by name, never guessed.
+// family, rope scaling, activation or quantisation) is refused by name, never guessed.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,34 @@ struct RopeScaling {
   double original_positions = 8192.0;
 };
 
+// Which linear layers of a block have a bias; o is the attention's output.
+struct Biases {
+  bool qkv = false;
+  bool o = false;
+  bool mlp = false;
+};
+
+// RMSNorm of queries and keys before the rope: of each head by itself (weight (E)), or of the whole
+// projection (weight (H E) and (K E)).
+enum class QueryKeyNorm { none, each_head, whole };
+
+// Where the norm of a block's two halves stands: x + f(norm(x)), or x + norm(f(x)).
+enum class NormPlace { before, after };
+
+// Granite's. Applied to what the embedding gives, to f(x) before it is added to x, and as a divisor
+// to the logits.
+struct Multipliers {
+  double embedding = 1.0;
+  double residual = 1.0;
+  double logits_divisor = 1.0;
+};
+
+// What may differ from layer to layer.
+struct LayerChoice {
+  bool has_rope = true;
+  std::int64_t window = 0;  // a token sees itself and window - 1 before it; 0: all before it
+};
+
 struct Architecture {
   std::string model_type;  // "llama"
   std::int64_t width = 0;  // D
@@ -42,6 +71,14 @@ struct Architecture {
   bool tied_embeddings = false;          // the output head is the input embedding
   bool has_nf4_weights = false;          // the checkpoint has linear layers in bitsandbytes' NF4
   std::vector<std::int64_t> end_tokens;  // config.json's eos_token_id; may be empty
+  Biases biases;
+  QueryKeyNorm query_key_norm = QueryKeyNorm::none;
+  NormPlace norm_place = NormPlace::before;
+  bool fused_projections =
+      false;  // qkv_proj and gate_up_proj: one weight, rows one below the other
+  Multipliers multipliers;
+  std::optional<double> attention_scale;   // of q kᵀ; absent: 1 / sqrt(E)
+  std::vector<LayerChoice> layer_choices;  // one a layer; empty: the defaults everywhere
 
   std::int64_t query_width() const {
     return heads * head_width;
@@ -49,6 +86,12 @@ struct Architecture {
   std::int64_t kv_width() const {
     return kv_heads * head_width;
   }
+  LayerChoice choice(std::int64_t layer) const {
+    return layer_choices.empty() ? LayerChoice{} : layer_choices[static_cast<std::size_t>(layer)];
+  }
+  // Of the norms of queries and keys; 0: there are none.
+  std::int64_t query_norm_width() const;
+  std::int64_t key_norm_width() const;
   // Number of frozen parameters.
   std::int64_t parameters() const;
 };

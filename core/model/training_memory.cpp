@@ -24,7 +24,7 @@ struct Linears {
 
 Linears linears(const Architecture& model) {
   Linears found;
-  for (const Projection projection : kProjections) {
+  for (const Projection projection : projections(model)) {
     const std::int64_t size =
         projection_inputs(model, projection) * projection_outputs(model, projection);
     found.all += model.layers * size;
@@ -46,9 +46,14 @@ std::int64_t weight_bytes(const Architecture& model, const TrainingShape& shape)
 // Numbers a token that a block keeps.
 std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
                           Checkpointing checkpointing) {
-  const std::int64_t adapters = 7 * lora.r;
-  if (checkpointing == Checkpointing::blocks) return model.width + adapters;
-  const std::int64_t attention = 2 * (model.width + model.query_width() + model.kv_width());
+  const auto adapters = static_cast<std::int64_t>(projections(model).size()) * lora.r;
+  // A norm behind the feed-forward half has that half's result to go back through.
+  const std::int64_t normed = model.norm_place == NormPlace::after ? model.width : 0;
+  if (checkpointing == Checkpointing::blocks) return model.width + normed + adapters;
+  std::int64_t attention = 2 * (model.width + model.query_width() + model.kv_width()) + 2 * normed;
+  if (model.query_key_norm != QueryKeyNorm::none) {
+    attention += model.query_width() + model.kv_width();
+  }
   if (checkpointing == Checkpointing::feed_forward) return attention + adapters;
   return attention + 2 * model.ff_width + adapters;
 }
@@ -56,8 +61,14 @@ std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
 std::int64_t attention_and_logits(const Architecture& model, const TrainingShape& shape) {
   const std::int64_t tokens = shape.examples_at_once * shape.longest;
   const std::int64_t logits = tokens * model.vocabulary * shape.bytes_a_number;
-  if (shape.fused) return std::min(kGpuLogitSlice, logits) + kFloat * tokens * model.heads;
-  return 4 * kFloat * model.heads * shape.longest * shape.longest + 5 * kLogitSlice;
+  // Layers with a window that an example exceeds have no fused attention on a GPU.
+  bool has_masks = false;
+  for (const LayerChoice& choice : model.layer_choices) {
+    has_masks = has_masks || (choice.window > 0 && choice.window < shape.longest);
+  }
+  const std::int64_t products = 4 * kFloat * model.heads * shape.longest * shape.longest;
+  if (!shape.fused) return products + 5 * kLogitSlice;
+  return std::min(kGpuLogitSlice, logits) + (has_masks ? products : kFloat * tokens * model.heads);
 }
 
 bool is_target(const LoraConfig& lora, std::string_view name) {
@@ -70,7 +81,7 @@ bool is_target(const LoraConfig& lora, std::string_view name) {
 
 std::int64_t adapter_parameters(const Architecture& model, const LoraConfig& lora) {
   std::int64_t a_block = 0;
-  for (const Projection projection : kProjections) {
+  for (const Projection projection : projections(model)) {
     if (!is_target(lora, projection_name(projection))) continue;
     a_block +=
         lora.r * (projection_inputs(model, projection) + projection_outputs(model, projection));

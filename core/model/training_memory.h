@@ -6,7 +6,8 @@
 //   adapter       R (in + out) of each target x 4, float32
 //   optimizer     adapter x 3: gradient, and AdamW's two moments
 //   activations   N e L (2 D + 2 H E + 2 K E + 2 F + 7 R)    what a block keeps for its backward
-//                 pass; without 2 F with selective checkpointing, D + 7 R with true
+//                 pass; without 2 F with selective checkpointing, D + 7 R with true; norms of
+//                 queries and keys keep H E + K E more, norms behind the halves 2 D more
 //   working       N e (4 F + 6 D) + attention + logits: what one block needs while it is computed
 //   reserve       1/10 of it all, and what the GPU's driver takes for itself
 //

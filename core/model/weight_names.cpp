@@ -16,9 +16,10 @@ constexpr std::array kRows = {
     ProjectionRow{"q_proj", "self_attn"}, ProjectionRow{"k_proj", "self_attn"},
     ProjectionRow{"v_proj", "self_attn"}, ProjectionRow{"o_proj", "self_attn"},
     ProjectionRow{"gate_proj", "mlp"},    ProjectionRow{"up_proj", "mlp"},
-    ProjectionRow{"down_proj", "mlp"},
+    ProjectionRow{"down_proj", "mlp"},    ProjectionRow{"qkv_proj", "self_attn"},
+    ProjectionRow{"gate_up_proj", "mlp"},
 };
-static_assert(kRows.size() == kProjections.size());
+static_assert(kRows.size() == kProjectionKinds);
 
 const ProjectionRow& row(Projection projection) {
   return kRows[static_cast<std::size_t>(projection)];
@@ -28,13 +29,20 @@ std::string layer_prefix(std::int64_t layer) {
   return "model.layers." + std::to_string(layer) + ".";
 }
 
-std::string known_names() {
+std::string known_names(const Architecture& architecture) {
   std::string names = "all-linear";
-  for (const ProjectionRow& each : kRows) names += ", " + std::string(each.name);
+  for (const Projection each : projections(architecture)) {
+    names += ", " + std::string(row(each).name);
+  }
   return names;
 }
 
 }  // namespace
+
+std::span<const Projection> projections(const Architecture& architecture) {
+  if (architecture.fused_projections) return kFusedProjections;
+  return kProjections;
+}
 
 std::string_view projection_name(Projection projection) {
   return row(projection).name;
@@ -47,9 +55,13 @@ std::int64_t projection_outputs(const Architecture& architecture, Projection pro
     case Projection::k:
     case Projection::v:
       return architecture.kv_width();
+    case Projection::qkv:
+      return architecture.query_width() + 2 * architecture.kv_width();
     case Projection::gate:
     case Projection::up:
       return architecture.ff_width;
+    case Projection::gate_up:
+      return 2 * architecture.ff_width;
     case Projection::o:
     case Projection::down:
       return architecture.width;
@@ -67,12 +79,33 @@ std::int64_t projection_inputs(const Architecture& architecture, Projection proj
     case Projection::q:
     case Projection::k:
     case Projection::v:
+    case Projection::qkv:
     case Projection::gate:
     case Projection::up:
+    case Projection::gate_up:
       return architecture.width;
   }
   assert(false);
   return 0;
+}
+
+bool has_bias(const Architecture& architecture, Projection projection) {
+  switch (projection) {
+    case Projection::q:
+    case Projection::k:
+    case Projection::v:
+    case Projection::qkv:
+      return architecture.biases.qkv;
+    case Projection::o:
+      return architecture.biases.o;
+    case Projection::gate:
+    case Projection::up:
+    case Projection::gate_up:
+    case Projection::down:
+      return architecture.biases.mlp;
+  }
+  assert(false);
+  return false;
 }
 
 std::string module_name(std::int64_t layer, Projection projection) {
@@ -84,37 +117,55 @@ std::string projection_weight_name(std::int64_t layer, Projection projection) {
   return module_name(layer, projection) + ".weight";
 }
 
-std::string input_norm_name(std::int64_t layer) {
-  return layer_prefix(layer) + "input_layernorm.weight";
+std::string projection_bias_name(std::int64_t layer, Projection projection) {
+  return module_name(layer, projection) + ".bias";
 }
 
-std::string post_attention_norm_name(std::int64_t layer) {
-  return layer_prefix(layer) + "post_attention_layernorm.weight";
+std::string attention_norm_name(std::int64_t layer, NormPlace place) {
+  return layer_prefix(layer) + (place == NormPlace::before ? "input_layernorm.weight"
+                                                           : "post_attention_layernorm.weight");
+}
+
+// "post_attention" is before the feed-forward half where norms stand before, as in Llama.
+std::string feed_forward_norm_name(std::int64_t layer, NormPlace place) {
+  return layer_prefix(layer) + (place == NormPlace::before ? "post_attention_layernorm.weight"
+                                                           : "post_feedforward_layernorm.weight");
+}
+
+std::string query_norm_name(std::int64_t layer) {
+  return layer_prefix(layer) + "self_attn.q_norm.weight";
+}
+
+std::string key_norm_name(std::int64_t layer) {
+  return layer_prefix(layer) + "self_attn.k_norm.weight";
 }
 
 std::string adapter_tensor_name(std::int64_t layer, Projection projection, char factor) {
   return "base_model.model." + module_name(layer, projection) + ".lora_" + factor + ".weight";
 }
 
-Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names) {
+Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names,
+                                                  const Architecture& architecture) {
+  const std::span<const Projection> known = projections(architecture);
   if (names.empty()) {
     return Error{ErrorKind::invalid_config, "lora.target_modules is empty",
-                 "known: " + known_names()};
+                 "known: " + known_names(architecture)};
   }
   if (names.size() == 1 && names.front() == "all-linear") {
-    return std::vector<Projection>(kProjections.begin(), kProjections.end());
+    return std::vector<Projection>(known.begin(), known.end());
   }
   for (const std::string& name : names) {
-    const bool known = std::any_of(kRows.begin(), kRows.end(),
-                                   [&](const auto& each) { return each.name == name; });
-    if (known) continue;
+    const bool is_known = std::any_of(known.begin(), known.end(), [&](const Projection each) {
+      return projection_name(each) == name;
+    });
+    if (is_known) continue;
     const std::string why =
         name == "all-linear" ? "\"all-linear\" in lora.target_modules must stand alone"
                              : "lora.target_modules: the model has no projection \"" + name + "\"";
-    return Error{ErrorKind::invalid_config, why, "known: " + known_names()};
+    return Error{ErrorKind::invalid_config, why, "known: " + known_names(architecture)};
   }
   std::vector<Projection> found;
-  for (const Projection projection : kProjections) {
+  for (const Projection projection : known) {
     if (std::find(names.begin(), names.end(), projection_name(projection)) != names.end()) {
       found.push_back(projection);
     }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,11 +15,17 @@
 
 namespace mayfly {
 
-// The linear layers of a block, in the order transformers and peft list them.
-enum class Projection { q, k, v, o, gate, up, down };
+// The linear layers of a block, in the order transformers and peft list them. `qkv` and `gate_up`
+// are Phi-3's, in place of three and of two.
+enum class Projection { q, k, v, o, gate, up, down, qkv, gate_up };
+inline constexpr std::size_t kProjectionKinds = 9;
 inline constexpr std::array kProjections = {Projection::q,   Projection::k,    Projection::v,
                                             Projection::o,   Projection::gate, Projection::up,
                                             Projection::down};
+inline constexpr std::array kFusedProjections = {Projection::qkv, Projection::o,
+                                                 Projection::gate_up, Projection::down};
+// Those that a model has.
+std::span<const Projection> projections(const Architecture& architecture);
 
 // "q_proj": the word of `lora.target_modules` and of peft.
 std::string_view projection_name(Projection projection);
@@ -25,13 +33,19 @@ std::string_view projection_name(Projection projection);
 std::int64_t projection_outputs(const Architecture& architecture, Projection projection);
 std::int64_t projection_inputs(const Architecture& architecture, Projection projection);
 
+bool has_bias(const Architecture& architecture, Projection projection);
+
 // "model.layers.3.self_attn.q_proj"
 std::string module_name(std::int64_t layer, Projection projection);
 
 // Names of frozen tensors in a checkpoint.
 std::string projection_weight_name(std::int64_t layer, Projection projection);
-std::string input_norm_name(std::int64_t layer);
-std::string post_attention_norm_name(std::int64_t layer);
+std::string projection_bias_name(std::int64_t layer, Projection projection);
+// Of the norms that a block has, by where they stand.
+std::string attention_norm_name(std::int64_t layer, NormPlace place);
+std::string feed_forward_norm_name(std::int64_t layer, NormPlace place);
+std::string query_norm_name(std::int64_t layer);
+std::string key_norm_name(std::int64_t layer);
 inline constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";
 inline constexpr std::string_view kFinalNormName = "model.norm.weight";
 inline constexpr std::string_view kHeadName = "lm_head.weight";
@@ -41,6 +55,7 @@ std::string adapter_tensor_name(std::int64_t layer, Projection projection, char 
 
 // What `lora.target_modules` means: names as above, or "all-linear" alone. In table order, without
 // repeats. Error: invalid_config, with the known names as its hint.
-Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names);
+Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names,
+                                                  const Architecture& architecture);
 
 }  // namespace mayfly

@@ -3,13 +3,14 @@
 //
 // SPEC   {"model", "adapter": folders, "bf16", "threads", "learning_rate", "warmup",
 // "weight_decay",
-//         "max_grad_norm", optionally "quant": {"double"}, "steps": [[[{"tokens", "trained"}, ...]
-//         a micro-batch] a step]}
+//         "max_grad_norm", optionally "quant": {"double"} and "generate": tokens, "steps":
+//         [[[{"tokens", "trained"}, ...] a micro-batch] a step]}
 // OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds,
 // cpu_seconds),
 //        adapter_model.safetensors after the last step, gradients.safetensors of the first document
 //        before the first, and logits.safetensors: "before" and
-//        "after" of the first document.
+//        "after" of the first document. With "generate": generated.json, and the gradients are
+//        made with each kind of checkpointing, which must give the same.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +24,7 @@
 #include "core/atomic_file.h"
 #include "core/json.h"
 #include "trainer/device.h"
+#include "trainer/nn/generate.h"
 #include "trainer/nn/stored_tensor.h"
 #include "trainer/nn/transformer.h"
 #include "trainer/optim/schedule.h"
@@ -61,6 +63,25 @@ Status write_tensors(const std::filesystem::path& path, const std::vector<NamedT
   return write_safetensors(path, stored);
 }
 
+// What is made again on the way back gives the same bits.
+void check_checkpointing(const Transformer& model, const PackedBatch& batch, LoraAdapter& adapter) {
+  const at::Tensor kept = adapter.gradients().clone();
+  for (const Checkpointing checkpointing : {Checkpointing::feed_forward, Checkpointing::blocks}) {
+    adapter.gradients().zero_();
+    model.accumulate_gradients(batch, adapter, {.checkpointing = checkpointing});
+    if (adapter.gradients().equal(kept)) continue;
+    std::fprintf(stderr, "sft_steps: checkpointing changes the gradients\n");
+    std::exit(1);
+  }
+}
+
+// The likeliest continuation, `generate` tokens of it, of the first document.
+json greedy(const Transformer& model, const LoraAdapter& adapter, const json& spec) {
+  const auto prompt = spec["steps"][0][0][0]["tokens"].get<std::vector<std::int32_t>>();
+  const Sampling sampling{.max_new_tokens = spec["generate"].get<std::int64_t>()};
+  return generate(model, &adapter, prompt, {}, sampling);
+}
+
 void run(const json& spec, const std::filesystem::path& out) {
   const std::filesystem::path model_dir = spec["model"].get<std::string>();
   const at::ScalarType type = spec["bf16"].get<bool>() ? at::kBFloat16 : at::kFloat;
@@ -83,6 +104,10 @@ void run(const json& spec, const std::filesystem::path& out) {
   const at::Tensor before = model.logits(first, &adapter);
   model.accumulate_gradients(first, adapter, {});
   need(write_tensors(out / "gradients.safetensors", adapter.named(adapter.gradients())));
+  if (spec.contains("generate")) {
+    check_checkpointing(model, first, adapter);
+    need(write_file(out / "generated.json", json_text(greedy(model, adapter, spec))));
+  }
   json steps = json::array();
   for (std::int64_t step = 0; step < schedule.steps; ++step) {
     std::vector<PackedBatch> batches;

@@ -30,7 +30,29 @@ inline Architecture tiny_architecture() {
           .rope_theta = 10000.0,
           .rope_scaling = {},
           .tied_embeddings = false,
-          .end_tokens = {}};
+          .end_tokens = {},
+          .biases = {},
+          .multipliers = {},
+          .attention_scale = {},
+          .layer_choices = {}};
+}
+
+// The tiny model with what other families do differently, each of them once.
+inline std::map<std::string, Architecture> tiny_families() {
+  std::map<std::string, Architecture> all;
+  Architecture& qwen = all["BiasesHeadNormsAndAWindow"] = tiny_architecture();
+  qwen.biases = {.qkv = true, .o = true, .mlp = true};
+  qwen.query_key_norm = QueryKeyNorm::each_head;
+  qwen.layer_choices = {{.window = 5}, {.has_rope = false}, {.window = 1}};
+  Architecture& olmo = all["NormsBehind"] = tiny_architecture();
+  olmo.norm_place = NormPlace::after;
+  olmo.query_key_norm = QueryKeyNorm::whole;
+  Architecture& phi = all["FusedProjectionsAndMultipliers"] = tiny_architecture();
+  phi.fused_projections = true;
+  phi.biases.qkv = true;
+  phi.multipliers = {.embedding = 3.0, .residual = 0.4, .logits_divisor = 2.0};
+  phi.attention_scale = 0.3;
+  return all;
 }
 
 inline at::Tensor random_tensor(at::IntArrayRef shape, double size, std::uint64_t seed) {
@@ -42,18 +64,23 @@ inline DecoderWeights tiny_weights(const Architecture& architecture, at::ScalarT
   const auto tensor = [&](at::IntArrayRef shape, double size) {
     return random_tensor(shape, size, ++seed).to(type);
   };
-  const auto norm = [&] { return tensor({architecture.width}, 0.2).add_(1.0); };
+  const auto norm_of = [&](std::int64_t width) { return tensor({width}, 0.2).add_(1.0); };
+  const auto norm = [&] { return norm_of(architecture.width); };
   DecoderWeights weights;
   weights.embedding = tensor({architecture.vocabulary, architecture.width}, 1.0);
   for (std::int64_t layer = 0; layer < architecture.layers; ++layer) {
     BlockWeights block;
-    block.input_norm = norm();
-    block.post_attention_norm = norm();
-    for (const Projection projection : kProjections) {
-      block.projections[static_cast<std::size_t>(projection)] =
-          tensor({projection_outputs(architecture, projection),
-                  projection_inputs(architecture, projection)},
-                 0.25);
+    block.attention_norm = norm();
+    block.feed_forward_norm = norm();
+    for (const Projection projection : projections(architecture)) {
+      const std::int64_t outputs = projection_outputs(architecture, projection);
+      FrozenWeight& linear = block.projections[static_cast<std::size_t>(projection)];
+      linear = tensor({outputs, projection_inputs(architecture, projection)}, 0.25);
+      if (has_bias(architecture, projection)) linear.set_bias(tensor({outputs}, 0.5));
+    }
+    if (architecture.query_key_norm != QueryKeyNorm::none) {
+      block.query_norm = norm_of(architecture.query_norm_width());
+      block.key_norm = norm_of(architecture.key_norm_width());
     }
     weights.blocks.push_back(block);
   }
@@ -70,13 +97,14 @@ inline Transformer tiny_model(at::ScalarType type = at::kFloat) {
 // B is random too, so that every tensor has a gradient from the start.
 inline LoraAdapter tiny_adapter(at::ScalarType type = at::kFloat,
                                 std::vector<std::string> targets = {"all-linear"},
-                                double dropout = 0.0) {
+                                double dropout = 0.0,
+                                const Architecture& architecture = tiny_architecture()) {
   const LoraShape shape{.rank = 3,
                         .alpha = 6,
                         .dropout = dropout,
                         .use_rslora = false,
-                        .targets = *projections_named(targets)};
-  LoraAdapter adapter = LoraAdapter::create(tiny_architecture(), shape, 5, at::kCPU, type);
+                        .targets = *projections_named(targets, architecture)};
+  LoraAdapter adapter = LoraAdapter::create(architecture, shape, 5, at::kCPU, type);
   for (const NamedTensor& tensor : adapter.named(adapter.values())) {
     if (tensor.name.find("lora_B") == std::string::npos) continue;
     tensor.value.copy_(
@@ -120,8 +148,8 @@ class ReferenceDecoder {
     at::Tensor x = weights.embedding.to(at::kDouble).index_select(0, batch.tokens);
     for (std::int64_t layer = 0; layer < model_.architecture().layers; ++layer) {
       const BlockWeights& block = weights.blocks[static_cast<std::size_t>(layer)];
-      x = x + attention(layer, norm(x, block.input_norm), batch);
-      const at::Tensor n = norm(x, block.post_attention_norm);
+      x = x + attention(layer, norm(x, block.attention_norm), batch);
+      const at::Tensor n = norm(x, block.feed_forward_norm);
       const at::Tensor gate = linear(layer, Projection::gate, n);
       x = x + linear(layer, Projection::down,
                      gate * at::sigmoid(gate) * linear(layer, Projection::up, n));

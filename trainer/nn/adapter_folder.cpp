@@ -71,7 +71,8 @@ Result<double> number(const json& config, const char* key, const fs::path& path)
   return value.get<double>();
 }
 
-Result<std::vector<Projection>> read_targets(const json& config, const fs::path& path) {
+Result<std::vector<Projection>> read_targets(const json& config, const fs::path& path,
+                                             const Architecture& architecture) {
   const json targets = config.value("target_modules", json());
   std::vector<std::string> names;
   if (targets.is_string()) names.push_back(targets.get<std::string>());
@@ -79,15 +80,15 @@ Result<std::vector<Projection>> read_targets(const json& config, const fs::path&
     if (!target.is_string()) return refuse(path, "target_modules must be a list of names");
     names.push_back(target.get<std::string>());
   }
-  Result<std::vector<Projection>> known = projections_named(names);
+  Result<std::vector<Projection>> known = projections_named(names, architecture);
   if (!known) return refuse(path, "target_modules " + json_line(targets) + ": not all are known");
   return known;
 }
 
 }  // namespace
 
-Result<LoraShape> lora_shape_from(const LoraConfig& config) {
-  Result<std::vector<Projection>> targets = projections_named(config.target_modules);
+Result<LoraShape> lora_shape_from(const LoraConfig& config, const Architecture& architecture) {
+  Result<std::vector<Projection>> targets = projections_named(config.target_modules, architecture);
   if (!targets) return targets.error();
   return LoraShape{.rank = config.r,
                    .alpha = config.alpha,
@@ -96,7 +97,7 @@ Result<LoraShape> lora_shape_from(const LoraConfig& config) {
                    .targets = std::move(*targets)};
 }
 
-Result<LoraShape> read_lora_shape(const fs::path& adapter_dir) {
+Result<LoraShape> read_lora_shape(const fs::path& adapter_dir, const Architecture& architecture) {
   const fs::path path = adapter_dir / "adapter_config.json";
   const Result<std::string> text = read_file(path);
   if (!text) return text.error();
@@ -109,7 +110,7 @@ Result<LoraShape> read_lora_shape(const fs::path& adapter_dir) {
   if (!rank) return rank.error();
   const Result<double> alpha = number(*config, "lora_alpha", path);
   if (!alpha) return alpha.error();
-  Result<std::vector<Projection>> targets = read_targets(*config, path);
+  Result<std::vector<Projection>> targets = read_targets(*config, path, architecture);
   if (!targets) return targets.error();
   const json dropout_value = config->value("lora_dropout", json(0.0));
   const double dropout = dropout_value.is_number() ? dropout_value.get<double>() : -1.0;
@@ -126,7 +127,7 @@ Result<LoraShape> read_lora_shape(const fs::path& adapter_dir) {
 
 Result<LoraAdapter> LoraAdapter::read(const Architecture& architecture, const fs::path& adapter_dir,
                                       at::Device device, at::ScalarType type) {
-  Result<LoraShape> shape = read_lora_shape(adapter_dir);
+  Result<LoraShape> shape = read_lora_shape(adapter_dir, architecture);
   if (!shape) return shape.error();
   const fs::path path = adapter_dir / "adapter_model.safetensors";
   const Result<SafetensorsFile> file = SafetensorsFile::open(path);

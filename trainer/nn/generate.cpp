@@ -9,8 +9,10 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
+#include "trainer/nn/block_parts.h"
 #include "trainer/ops/lora_linear.h"
 #include "trainer/ops/rms_norm.h"
 #include "trainer/ops/rope_apply.h"
@@ -67,22 +69,27 @@ class Step {
   at::Tensor block(std::int64_t layer, const at::Tensor& x) const {
     const BlockWeights& weights = model_.weights().blocks[static_cast<std::size_t>(layer)];
     const double eps = architecture_.norm_eps;
-    const auto qkv = linear(layer, InputGroup::attention_in, rms_norm(x, weights.input_norm, eps));
-    const at::Tensor attended = attend(layer, heads(qkv[0]), heads(qkv[1]), heads(qkv[2]));
-    const at::Tensor middle = linear(layer, InputGroup::attention_out, attended)[0].add_(x);
-    const auto gate_up =
-        linear(layer, InputGroup::mlp_in, rms_norm(middle, weights.post_attention_norm, eps));
-    return linear(layer, InputGroup::mlp_out, swiglu(gate_up[0], gate_up[1]))[0].add_(middle);
+    const bool before = architecture_.norm_place == NormPlace::before;
+    const auto half = [&](const at::Tensor& input, const at::Tensor& norm, const auto& compute) {
+      at::Tensor given = compute(before ? rms_norm(input, norm, eps) : input);
+      if (!before) given = rms_norm(given, norm, eps);
+      return given.mul_(architecture_.multipliers.residual).add_(input);
+    };
+    const at::Tensor middle = half(x, weights.attention_norm, [&](const at::Tensor& input) {
+      const auto outputs = linear(layer, InputGroup::attention_in, input);
+      const at::Tensor attended = attend(layer, weights, heads_of(architecture_, outputs));
+      return linear(layer, InputGroup::attention_out, attended)[0];
+    });
+    return half(middle, weights.feed_forward_norm, [&](const at::Tensor& input) {
+      const GateUp both = gate_up_of(architecture_, linear(layer, InputGroup::mlp_in, input));
+      return linear(layer, InputGroup::mlp_out, swiglu(both.gate, both.up))[0];
+    });
   }
 
  private:
-  at::Tensor heads(const at::Tensor& x) const {
-    return x.view({count_, -1, architecture_.head_width});
-  }
-
   std::vector<at::Tensor> linear(std::int64_t layer, InputGroup group, const at::Tensor& x) const {
     std::vector<FrozenWeight> weights;
-    for (const Projection projection : projections_of(group)) {
+    for (const Projection projection : projections_of(architecture_, group)) {
       weights.push_back(model_.weights().blocks[static_cast<std::size_t>(layer)][projection]);
     }
     const LoraGroup none;
@@ -90,18 +97,32 @@ class Step {
         .y;
   }
 
-  at::Tensor attend(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                    const at::Tensor& v) const {
-    rope_apply(q, k, rope_.cosine, rope_.sine, Turn::forward);
+  at::Tensor attend(std::int64_t layer, const BlockWeights& weights, Heads heads) const {
+    const LayerChoice choice = architecture_.choice(layer);
+    if (weights.query_norm.defined()) {
+      heads.q = norm_heads(heads.q, weights.query_norm, architecture_.norm_eps);
+      heads.k = norm_heads(heads.k, weights.key_norm, architecture_.norm_eps);
+    }
+    if (choice.has_rope) {
+      rope_apply(heads.q, heads.k, rope_.cosine, rope_.sine, Turn::forward);
+    }
     KvCache::Block& kept = cache_.block(layer);
-    kept.k.narrow(0, cache_.length(), count_).copy_(k);
-    kept.v.narrow(0, cache_.length(), count_).copy_(v);
+    kept.k.narrow(0, cache_.length(), count_).copy_(heads.k);
+    kept.v.narrow(0, cache_.length(), count_).copy_(heads.v);
     const std::int64_t length = cache_.length() + count_;
+    const bool exceeds_window = choice.window > 0 && choice.window < length;
+    // One token sees the last `window` keys; a prompt needs a mask.
+    const std::int64_t first = exceeds_window && count_ == 1 ? length - choice.window : 0;
+    std::optional<at::Tensor> seen;
+    if (exceeds_window && count_ > 1) {
+      const at::Tensor all = at::ones({count_, count_}, heads.q.options().dtype(at::kBool));
+      seen = all.tril().logical_and_(all.triu(1 - choice.window));
+    }
     const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
     const at::Tensor out = at::scaled_dot_product_attention(
-        heads_first(q), heads_first(kept.k.narrow(0, 0, length)),
-        heads_first(kept.v.narrow(0, 0, length)), /*attn_mask=*/{}, /*dropout_p=*/0.0,
-        /*is_causal=*/count_ > 1, /*scale=*/std::nullopt, /*enable_gqa=*/true);
+        heads_first(heads.q), heads_first(kept.k.narrow(0, first, length - first)),
+        heads_first(kept.v.narrow(0, first, length - first)), seen, /*dropout_p=*/0.0,
+        /*is_causal=*/count_ > 1 && !seen, architecture_.attention_scale, /*enable_gqa=*/true);
     return out.squeeze(0).transpose(0, 1).reshape({count_, -1});
   }
 
@@ -120,13 +141,16 @@ at::Tensor next_logits(const Transformer& model, const LoraAdapter* adapter, KvC
   at::Tensor ids = at::empty({count}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), ids.mutable_data_ptr<std::int64_t>());
   const Step step(model, adapter, cache, count);
+  const Multipliers& factors = model.architecture().multipliers;
   at::Tensor x = at::embedding(model.weights().embedding, ids.to(model.device()));
+  x.mul_(factors.embedding);
   for (std::int64_t layer = 0; layer < model.architecture().layers; ++layer) {
     x = step.block(layer, x);
   }
   cache.advance(count);
-  const at::Tensor last = rms_norm(x.narrow(0, count - 1, 1), model.weights().final_norm,
-                                   model.architecture().norm_eps);
+  const at::Tensor last =
+      rms_norm(x.narrow(0, count - 1, 1), model.weights().final_norm, model.architecture().norm_eps)
+          .mul_(1.0 / factors.logits_divisor);
   return at::mm(last, model.weights().head.t()).to(at::kFloat).squeeze(0);
 }
 

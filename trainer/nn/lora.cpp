@@ -19,13 +19,16 @@ double LoraShape::scale() const {
   return alpha / (use_rslora ? std::sqrt(r) : r);
 }
 
-std::vector<Projection> projections_of(InputGroup group) {
+std::vector<Projection> projections_of(const Architecture& architecture, InputGroup group) {
+  const bool fused = architecture.fused_projections;
   switch (group) {
     case InputGroup::attention_in:
+      if (fused) return {Projection::qkv};
       return {Projection::q, Projection::k, Projection::v};
     case InputGroup::attention_out:
       return {Projection::o};
     case InputGroup::mlp_in:
+      if (fused) return {Projection::gate_up};
       return {Projection::gate, Projection::up};
     case InputGroup::mlp_out:
       return {Projection::down};
@@ -46,7 +49,7 @@ LoraAdapter::LoraAdapter(const Architecture& architecture, LoraShape shape, at::
   for (std::int64_t layer = 0; layer < architecture.layers; ++layer) {
     for (const InputGroup group : kInputGroups) {
       std::vector<Place> as, bs;
-      for (const Projection projection : projections_of(group)) {
+      for (const Projection projection : projections_of(architecture, group)) {
         if (!adapted(projection)) continue;
         as.push_back(
             {layer, projection, 'A', 0, shape_.rank, projection_inputs(architecture, projection)});
@@ -77,7 +80,7 @@ void LoraAdapter::make_groups(const Architecture& architecture) {
     for (const InputGroup group : kInputGroups) {
       LoraGroup& result = groups_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(group)];
       result.scale = shape_.scale();
-      for (const Projection projection : projections_of(group)) {
+      for (const Projection projection : projections_of(architecture, group)) {
         result.B.emplace_back();
         result.B_gradient.emplace_back();
         for (const Place& place : places_) {
@@ -87,7 +90,7 @@ void LoraAdapter::make_groups(const Architecture& architecture) {
             result.B_gradient.back() = view(gradients_, place);
           } else if (!result.A.defined()) {  // the first of the stack; the others follow it
             Place stack = place;
-            stack.rows = stacked_rows(layer, group);
+            stack.rows = stacked_rows(layer, projections_of(architecture, group));
             result.A = view(computed_, stack);
             result.A_gradient = view(gradients_, stack);
           }
@@ -97,8 +100,8 @@ void LoraAdapter::make_groups(const Architecture& architecture) {
   }
 }
 
-std::int64_t LoraAdapter::stacked_rows(std::int64_t layer, InputGroup group) const {
-  const std::vector<Projection> members = projections_of(group);
+std::int64_t LoraAdapter::stacked_rows(std::int64_t layer,
+                                       const std::vector<Projection>& members) const {
   std::int64_t rows = 0;
   for (const Place& place : places_) {
     const bool member =

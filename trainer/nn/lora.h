@@ -40,14 +40,15 @@ struct LoraShape {
 
 // Errors: unsupported (DoRA, biases, patterns and what else peft knows and we do not compute),
 // corrupt, invalid_config (unknown targets), not_found.
-Result<LoraShape> lora_shape_from(const LoraConfig& config);
-Result<LoraShape> read_lora_shape(const std::filesystem::path& adapter_dir);
+Result<LoraShape> lora_shape_from(const LoraConfig& config, const Architecture& architecture);
+Result<LoraShape> read_lora_shape(const std::filesystem::path& adapter_dir,
+                                  const Architecture& architecture);
 
 // Projections that read the same input, in table order: one node of the backward pass.
 enum class InputGroup { attention_in, attention_out, mlp_in, mlp_out };
 inline constexpr std::array kInputGroups = {InputGroup::attention_in, InputGroup::attention_out,
                                             InputGroup::mlp_in, InputGroup::mlp_out};
-std::vector<Projection> projections_of(InputGroup group);
+std::vector<Projection> projections_of(const Architecture& architecture, InputGroup group);
 
 struct NamedTensor {
   std::string name;
@@ -100,7 +101,7 @@ class LoraAdapter {
   LoraAdapter(const Architecture& architecture, LoraShape shape, at::Device device,
               at::ScalarType type);
   void make_groups(const Architecture& architecture);
-  std::int64_t stacked_rows(std::int64_t layer, InputGroup group) const;
+  std::int64_t stacked_rows(std::int64_t layer, const std::vector<Projection>& members) const;
   at::Tensor view(const at::Tensor& flat, const Place& place) const;
 
   LoraShape shape_;

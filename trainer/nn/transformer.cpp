@@ -8,6 +8,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "trainer/nn/block_parts.h"
 #include "trainer/ops/attention.h"
 #include "trainer/ops/cross_entropy.h"
 #include "trainer/ops/lora_linear.h"
@@ -22,9 +23,12 @@ namespace {
 
 // What the backward pass of a block needs of its forward pass. Norms and SwiGLU are made again.
 struct BlockState {
-  at::Tensor x;                                   // (N, D) into the block
-  at::Tensor q, k, v;                             // (N, H or K, E), turned
-  AttentionForward attended;                      // out (N, H, E)
+  at::Tensor x;               // (N, D) into the block
+  at::Tensor q_raw, k_raw;    // before their norm; undefined without one
+  at::Tensor q, k, v;         // (N, H or K, E), turned
+  AttentionForward attended;  // out (N, H, E)
+  // (N, D), what each half gave before its norm; undefined where the norms stand before
+  at::Tensor attention_half, feed_forward_half;
   at::Tensor middle;                              // (N, D) between attention and feed-forward
   at::Tensor gate, up;                            // (N, F)
   std::array<at::Tensor, kInputGroups.size()> P;  // of the adapters, (N, n·R)
@@ -42,14 +46,25 @@ class Pass {
         dropout_share_(dropout_share),
         dropout_seed_(dropout_seed),
         rope_(model.rope().rows(batch.positions)),
-        backend_(attention_backend(model.weights().embedding, architecture_.head_width)) {}
+        backend_(attention_backend(model.weights().embedding, architecture_.head_width,
+                                   has_masks(batch))) {}
 
   at::Tensor embedded() const {
-    return at::embedding(model_.weights().embedding, batch_.tokens);
+    return times(at::embedding(model_.weights().embedding, batch_.tokens),
+                 architecture_.multipliers.embedding);
   }
 
+  // What the head takes. The divisor of the logits is applied here: there are fewer columns.
   at::Tensor final_norm(const at::Tensor& x) const {
-    return rms_norm(x, model_.weights().final_norm, architecture_.norm_eps);
+    return times(rms_norm(x, model_.weights().final_norm, architecture_.norm_eps),
+                 1.0 / architecture_.multipliers.logits_divisor);
+  }
+  // The gradient of x from that of final_norm(x), which is used up.
+  at::Tensor final_norm_backward(const at::Tensor& dy, const at::Tensor& x) const {
+    at::Tensor dx = at::zeros_like(x);
+    rms_norm_backward(dx, times(dy, 1.0 / architecture_.multipliers.logits_divisor), x,
+                      model_.weights().final_norm, architecture_.norm_eps);
+    return dx;
   }
 
   // Fills `state` and returns what goes into the next block.
@@ -61,23 +76,64 @@ class Pass {
   void backward(std::int64_t layer, const at::Tensor& dx, BlockState& state, bool needs_dx) const;
 
  private:
-  // The two halves of forward: attend returns the norm of `middle`, which gate takes; gate goes up
-  // to the last product.
+  // The two halves of forward: attend returns what gate takes; gate goes up to the last product.
   at::Tensor attend(std::int64_t layer, BlockState& state) const;
-  void gate(std::int64_t layer, const at::Tensor& normed, BlockState& state) const;
+  void gate(std::int64_t layer, const at::Tensor& input, BlockState& state) const;
+  // From the gradient of what attention gave to those of q, k and v as the products gave them.
+  Heads heads_backward(std::int64_t layer, const at::Tensor& dout, const BlockState& state) const;
 
   const BlockWeights& block(std::int64_t layer) const {
     return model_.weights().blocks[static_cast<std::size_t>(layer)];
   }
-  at::Tensor input_norm(std::int64_t layer, const BlockState& state) const {
-    return rms_norm(state.x, block(layer).input_norm, architecture_.norm_eps);
+  // x itself where there is nothing to multiply by; else in place.
+  static at::Tensor times(at::Tensor x, double factor) {
+    return factor == 1.0 ? x : x.mul_(factor);
   }
-  at::Tensor post_attention_norm(std::int64_t layer, const BlockState& state) const {
-    return rms_norm(state.middle, block(layer).post_attention_norm, architecture_.norm_eps);
+  bool has_norms_before() const {
+    return architecture_.norm_place == NormPlace::before;
+  }
+  bool has_masks(const PackedBatch& batch) const {
+    for (const LayerChoice& choice : architecture_.layer_choices) {
+      if (choice.window > 0 && choice.window < batch.longest()) return true;
+    }
+    return false;
+  }
+  AttentionForm form(std::int64_t layer) const {
+    return {backend_, architecture_.attention_scale, architecture_.choice(layer).window};
+  }
+  // What goes into the products of the two halves.
+  at::Tensor attention_input(std::int64_t layer, const BlockState& state) const {
+    return has_norms_before()
+               ? rms_norm(state.x, block(layer).attention_norm, architecture_.norm_eps)
+               : state.x;
+  }
+  at::Tensor feed_forward_input(std::int64_t layer, const BlockState& state) const {
+    return has_norms_before()
+               ? rms_norm(state.middle, block(layer).feed_forward_norm, architecture_.norm_eps)
+               : state.middle;
+  }
+  // The gradient of what a half gave, from `dx`, that of its sum with the residual stream.
+  at::Tensor half_backward(const at::Tensor& dx, const at::Tensor& half,
+                           const at::Tensor& norm) const {
+    const double factor = architecture_.multipliers.residual;
+    const at::Tensor dy = factor == 1.0 ? dx : dx.mul(factor);
+    if (has_norms_before()) return dy;
+    at::Tensor dhalf = at::zeros_like(half);
+    rms_norm_backward(dhalf, dy, half, norm, architecture_.norm_eps);
+    return dhalf;
+  }
+  // Adds the gradient that comes back through a half's input to that of the residual stream.
+  void input_backward(const at::Tensor& dx, const at::Tensor& dinput, const at::Tensor& x,
+                      const at::Tensor& norm) const {
+    if (!has_norms_before()) {
+      dx.add_(dinput);
+      return;
+    }
+    rms_norm_backward(dx, dinput, x, norm, architecture_.norm_eps);
   }
   std::vector<FrozenWeight> weights(std::int64_t layer, InputGroup group) const {
     std::vector<FrozenWeight> result;
-    for (const Projection projection : projections_of(group)) {
+    for (const Projection projection : projections_of(architecture_, group)) {
       result.push_back(block(layer)[projection]);
     }
     return result;
@@ -129,37 +185,59 @@ class Pass {
 };
 
 at::Tensor Pass::attend(std::int64_t layer, BlockState& state) const {
-  const auto qkv = linear(layer, InputGroup::attention_in, input_norm(layer, state), state);
-  state.q = split_heads(qkv[0]);
-  state.k = split_heads(qkv[1]);
-  state.v = split_heads(qkv[2]);
-  rope_apply(state.q, state.k, rope_.cosine, rope_.sine, Turn::forward);
-  state.attended = attention(state.q, state.k, state.v, batch_.starts, backend_);
+  const double eps = architecture_.norm_eps;
+  const auto outputs =
+      linear(layer, InputGroup::attention_in, attention_input(layer, state), state);
+  Heads heads = heads_of(architecture_, outputs);
+  if (block(layer).query_norm.defined()) {
+    state.q_raw = heads.q;
+    state.k_raw = heads.k;
+    heads.q = norm_heads(state.q_raw, block(layer).query_norm, eps);
+    heads.k = norm_heads(state.k_raw, block(layer).key_norm, eps);
+  }
+  state.q = heads.q;
+  state.k = heads.k;
+  state.v = heads.v;
+  if (architecture_.choice(layer).has_rope) {
+    rope_apply(state.q, state.k, rope_.cosine, rope_.sine, Turn::forward);
+  }
+  state.attended = attention(state.q, state.k, state.v, batch_.starts, form(layer));
   const at::Tensor out = join_heads(state.attended.out);
-  state.middle = linear(layer, InputGroup::attention_out, out, state)[0];
-  // The residual stream's sum and its norm in one pass.
-  return add_rms_norm(state.middle, state.x, block(layer).post_attention_norm,
-                      architecture_.norm_eps);
+  const at::Tensor half = linear(layer, InputGroup::attention_out, out, state)[0];
+  const double factor = architecture_.multipliers.residual;
+  if (has_norms_before()) {
+    state.middle = times(half, factor);
+    // The residual stream's sum and its norm in one pass.
+    return add_rms_norm(state.middle, state.x, block(layer).feed_forward_norm, eps);
+  }
+  state.attention_half = half;
+  state.middle = times(rms_norm(half, block(layer).attention_norm, eps), factor).add_(state.x);
+  return state.middle;
 }
 
-void Pass::gate(std::int64_t layer, const at::Tensor& normed, BlockState& state) const {
-  const auto gate_up = linear(layer, InputGroup::mlp_in, normed, state);
-  state.gate = gate_up[0];
-  state.up = gate_up[1];
+void Pass::gate(std::int64_t layer, const at::Tensor& input, BlockState& state) const {
+  const GateUp both = gate_up_of(architecture_, linear(layer, InputGroup::mlp_in, input, state));
+  state.gate = both.gate;
+  state.up = both.up;
 }
 
 at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
   state.x = x;
   gate(layer, attend(layer, state), state);
-  const at::Tensor hidden = swiglu(state.gate, state.up);
-  return linear(layer, InputGroup::mlp_out, hidden, state)[0].add_(state.middle);
+  at::Tensor half = linear(layer, InputGroup::mlp_out, swiglu(state.gate, state.up), state)[0];
+  if (!has_norms_before()) {
+    state.feed_forward_half = half;
+    half = rms_norm(half, block(layer).feed_forward_norm, architecture_.norm_eps);
+  }
+  return times(half, architecture_.multipliers.residual).add_(state.middle);
 }
 
 void Pass::let_go(Checkpointing checkpointing, BlockState& state) const {
   if (checkpointing == Checkpointing::off) return;
   for (at::Tensor* const made_again : {&state.gate, &state.up}) made_again->reset();
   if (checkpointing == Checkpointing::feed_forward) return;
-  for (at::Tensor* const made_again : {&state.q, &state.k, &state.v, &state.middle}) {
+  for (at::Tensor* const made_again : {&state.q_raw, &state.k_raw, &state.q, &state.k, &state.v,
+                                       &state.attention_half, &state.middle}) {
     made_again->reset();
   }
   state.attended = {};
@@ -167,33 +245,49 @@ void Pass::let_go(Checkpointing checkpointing, BlockState& state) const {
 
 void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
                     bool needs_dx) const {
-  const double eps = architecture_.norm_eps;
+  const BlockWeights& kept = block(layer);
   if (!state.middle.defined()) {
     gate(layer, attend(layer, state), state);
   } else if (!state.gate.defined()) {
-    gate(layer, post_attention_norm(layer, state), state);
+    gate(layer, feed_forward_input(layer, state), state);
   }
   {
-    const auto down = linear_backward(layer, InputGroup::mlp_out, {dx}, state);
+    const at::Tensor dhalf = half_backward(dx, state.feed_forward_half, kept.feed_forward_norm);
+    const auto down = linear_backward(layer, InputGroup::mlp_out, {dhalf}, state);
     // In place: gate and up are their own gradients now, and down.dx is what went into `down`.
     swiglu_backward(state.gate, state.up, down.dx);
     linear_A_backward(layer, InputGroup::mlp_out, down.Q, down.dx);
   }
   {
-    const auto in = linear_backward(layer, InputGroup::mlp_in, {state.gate, state.up}, state);
-    linear_A_backward(layer, InputGroup::mlp_in, in.Q, post_attention_norm(layer, state));
-    rms_norm_backward(dx, in.dx, state.middle, block(layer).post_attention_norm, eps);
+    const auto in = linear_backward(layer, InputGroup::mlp_in,
+                                    joined(architecture_, GateUp{state.gate, state.up}), state);
+    linear_A_backward(layer, InputGroup::mlp_in, in.Q, feed_forward_input(layer, state));
+    input_backward(dx, in.dx, state.middle, kept.feed_forward_norm);
   }
-  const auto out = linear_backward(layer, InputGroup::attention_out, {dx}, state);
+  const auto out =
+      linear_backward(layer, InputGroup::attention_out,
+                      {half_backward(dx, state.attention_half, kept.attention_norm)}, state);
   linear_A_backward(layer, InputGroup::attention_out, out.Q, join_heads(state.attended.out));
-  const auto [dq, dk, dv] = attention_backward(split_heads(out.dx), state.q, state.k, state.v,
-                                               state.attended, batch_.starts, backend_);
-  rope_apply(dq, dk, rope_.cosine, rope_.sine, Turn::backward);
-  const auto in =
-      linear_backward(layer, InputGroup::attention_in,
-                      {join_heads(dq), join_heads(dk), join_heads(dv)}, state, needs_dx);
-  linear_A_backward(layer, InputGroup::attention_in, in.Q, input_norm(layer, state));
-  if (needs_dx) rms_norm_backward(dx, in.dx, state.x, block(layer).input_norm, eps);
+  const auto in = linear_backward(
+      layer, InputGroup::attention_in,
+      joined(architecture_, heads_backward(layer, split_heads(out.dx), state)), state, needs_dx);
+  linear_A_backward(layer, InputGroup::attention_in, in.Q, attention_input(layer, state));
+  if (needs_dx) input_backward(dx, in.dx, state.x, kept.attention_norm);
+}
+
+Heads Pass::heads_backward(std::int64_t layer, const at::Tensor& dout,
+                           const BlockState& state) const {
+  auto [dq, dk, dv] = attention_backward(dout, state.q, state.k, state.v, state.attended,
+                                         batch_.starts, form(layer));
+  if (architecture_.choice(layer).has_rope) {
+    rope_apply(dq, dk, rope_.cosine, rope_.sine, Turn::backward);
+  }
+  if (state.q_raw.defined()) {
+    const double eps = architecture_.norm_eps;
+    dq = norm_heads_backward(dq, state.q_raw, block(layer).query_norm, eps);
+    dk = norm_heads_backward(dk, state.k_raw, block(layer).key_norm, eps);
+  }
+  return {dq, dk, dv};
 }
 
 // Through all blocks, without keeping anything.
@@ -242,8 +336,7 @@ double Transformer::accumulate_gradients(const PackedBatch& batch, LoraAdapter& 
   const at::Tensor rows = at::index_select(x, 0, batch.loss_rows);
   const auto [loss, drows_normed] = cross_entropy_with_gradient(
       pass.final_norm(rows), weights_.head, batch.loss_targets, settings.loss_scale);
-  const at::Tensor drows = at::zeros_like(rows);
-  rms_norm_backward(drows, drows_normed, rows, weights_.final_norm, architecture_.norm_eps);
+  const at::Tensor drows = pass.final_norm_backward(drows_normed, rows);
   // Rows without a loss of their own have no gradient here; attention brings it to them.
   const at::Tensor dx = at::zeros_like(x).index_copy_(0, batch.loss_rows, drows);
 

@@ -11,10 +11,14 @@
 //   selective (feed_forward)    N (2 D + 2 HE + 2 KE)        gate and up are made again
 //   true (blocks)               N D                          all but the last product is
 //
-// and the adapters' small P. What is made again is the same bit for bit.
+// and the adapters' small P. Norms of queries and keys keep N (HE + KE) more (but with blocks),
+// norms behind the halves N D for each half (with blocks for the second). What is made again is the
+// same bit for bit.
 //
-// Rounding is that of transformers' LlamaModel in the same type. Not thread-safe; one device.
-// Same inputs, same number of threads: the same bits on the CPU.
+// Rounding is that of transformers' LlamaModel in the same type, for all families: OLMo 2's norm
+// there rounds once where ours rounds twice, and Granite's logits are divided after the product,
+// not before. Not thread-safe; one device. Same inputs, same number of threads: the same bits on
+// the CPU.
 #pragma once
 
 #include <cstdint>

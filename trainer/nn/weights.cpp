@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -38,7 +39,7 @@ void give_back_pages(std::span<const std::byte> bytes) {
 
 std::int64_t largest_projection(const Architecture& architecture) {
   std::int64_t largest = 0;
-  for (const Projection projection : kProjections) {
+  for (const Projection projection : projections(architecture)) {
     largest = std::max(largest, projection_outputs(architecture, projection) *
                                     projection_inputs(architecture, projection));
   }
@@ -52,6 +53,7 @@ class Taker {
       : files_(files), form_(form), largest_(largest_projection(architecture)) {}
 
   at::Tensor take(std::string_view name, at::IntArrayRef shape) {
+    taken_.emplace(name);
     const StoredTensor* const stored = files_.find(name);
     if (stored == nullptr) return fail(name, "is missing");
     if (at::IntArrayRef(stored->shape) != shape) {
@@ -71,6 +73,7 @@ class Taker {
 
   // A linear layer's weight, quantised where the checkpoint or the form says so.
   FrozenWeight take_linear(const std::string& name, std::int64_t rows, std::int64_t columns) {
+    taken_.insert(name);
     if (has_stored_nf4(files_, name)) {
       Result<Nf4Weight> stored = read_stored_nf4(files_, name, rows, columns);
       if (stored) return {stored->to(form_.device), scratch()};
@@ -87,6 +90,22 @@ class Taker {
 
   const std::optional<Error>& fault() const {
     return fault_;
+  }
+
+  // A weight or bias of a block that nothing has asked for, such as a bias that config.json does
+  // not speak of, makes another model than ours.
+  void refuse_what_is_left() {
+    for (const SafetensorsFile& file : files_.files()) {
+      for (const StoredTensor& stored : file.tensors()) {
+        const std::string& name = stored.name;
+        const bool is_parameter = name.ends_with(".weight") || name.ends_with(".bias");
+        if (fault_ || !is_parameter || !name.starts_with("model.layers.")) continue;
+        if (taken_.contains(name)) continue;
+        fault_ = Error{ErrorKind::unsupported,
+                       "the model's tensor \"" + name + "\" has no place in what config.json says",
+                       "it would be left out of the computation"};
+      }
+    }
   }
 
  private:
@@ -108,6 +127,7 @@ class Taker {
   WeightForm form_;
   std::int64_t largest_;  // weights of the largest linear layer
   at::Tensor scratch_;
+  std::set<std::string> taken_;
   std::optional<Error> fault_;
 };
 
@@ -125,12 +145,21 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
   weights.embedding = taker.take(kEmbeddingName, {architecture.vocabulary, width});
   for (std::int64_t layer = 0; layer < architecture.layers && !taker.fault(); ++layer) {
     BlockWeights block;
-    block.input_norm = taker.take(input_norm_name(layer), {width});
-    block.post_attention_norm = taker.take(post_attention_norm_name(layer), {width});
-    for (const Projection projection : kProjections) {
-      block.projections[static_cast<std::size_t>(projection)] = taker.take_linear(
-          projection_weight_name(layer, projection), projection_outputs(architecture, projection),
-          projection_inputs(architecture, projection));
+    block.attention_norm = taker.take(attention_norm_name(layer, architecture.norm_place), {width});
+    block.feed_forward_norm =
+        taker.take(feed_forward_norm_name(layer, architecture.norm_place), {width});
+    if (architecture.query_key_norm != QueryKeyNorm::none) {
+      block.query_norm = taker.take(query_norm_name(layer), {architecture.query_norm_width()});
+      block.key_norm = taker.take(key_norm_name(layer), {architecture.key_norm_width()});
+    }
+    for (const Projection projection : projections(architecture)) {
+      const std::int64_t outputs = projection_outputs(architecture, projection);
+      FrozenWeight& linear = block.projections[static_cast<std::size_t>(projection)];
+      linear = taker.take_linear(projection_weight_name(layer, projection), outputs,
+                                 projection_inputs(architecture, projection));
+      if (has_bias(architecture, projection)) {
+        linear.set_bias(taker.take(projection_bias_name(layer, projection), {outputs}));
+      }
     }
     weights.blocks.push_back(std::move(block));
   }
@@ -138,6 +167,7 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
   weights.head = architecture.tied_embeddings
                      ? weights.embedding
                      : taker.take(kHeadName, {architecture.vocabulary, width});
+  taker.refuse_what_is_left();
   if (taker.fault()) return while_doing("loading " + model_dir.string(), *taker.fault());
   return weights;
 }

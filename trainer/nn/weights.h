@@ -22,9 +22,10 @@
 namespace mayfly {
 
 struct BlockWeights {
-  at::Tensor input_norm;                                      // (D)
-  at::Tensor post_attention_norm;                             // (D)
-  std::array<FrozenWeight, kProjections.size()> projections;  // (outputs, inputs) each
+  at::Tensor attention_norm;                               // (D), before or after that half
+  at::Tensor feed_forward_norm;                            // (D), the same
+  std::array<FrozenWeight, kProjectionKinds> projections;  // (outputs, inputs) each
+  at::Tensor query_norm, key_norm;  // (E) each, or (H E) and (K E); undefined: none
   const FrozenWeight& operator[](Projection projection) const {
     return projections[static_cast<std::size_t>(projection)];
   }

@@ -13,6 +13,8 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 
 #include "trainer/ops/device_ops.h"
 
@@ -41,28 +43,48 @@ at::Tensor sum_heads(const at::Tensor& dx, std::int64_t kv_heads) {
   return dx.reshape({1, kv_heads, group, dx.size(2), dx.size(3)}).sum(2);
 }
 
-double scale_of(const at::Tensor& q) {
-  return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+double scale_of(const AttentionForm& form, const at::Tensor& q) {
+  return form.scale.value_or(1.0 / std::sqrt(static_cast<double>(q.size(-1))));
 }
 
-// softmax(q kᵀ scale + causal mask), (1, H, T, T) in float32.
-at::Tensor probabilities(const at::Tensor& q, const at::Tensor& k) {
+// (T, T): what a row does not see, which is what comes later and what lies before the window.
+at::Tensor unseen(const AttentionForm& form, const at::Tensor& q) {
   const std::int64_t length = q.size(2);
-  const at::Tensor later = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
+  const at::Tensor all = at::ones({length, length}, q.options().dtype(at::kBool));
+  const at::Tensor later = all.triu(1);
+  if (form.window == 0 || length <= form.window) return later;
+  return later.logical_or_(all.tril(-form.window));
+}
+
+// Undefined where the causal mask alone does.
+at::Tensor window_mask(const AttentionForm& form, const at::Tensor& q) {
+  if (form.window == 0 || q.size(2) <= form.window) return {};
+  return at::zeros({q.size(2), q.size(2)}, q.options())
+      .masked_fill_(unseen(form, q), -std::numeric_limits<float>::infinity());
+}
+
+std::optional<at::Tensor> if_defined(const at::Tensor& x) {
+  return x.defined() ? std::optional(x) : std::nullopt;
+}
+
+// softmax(q kᵀ scale + mask), (1, H, T, T) in float32.
+at::Tensor probabilities(const AttentionForm& form, const at::Tensor& q, const at::Tensor& k) {
   return at::matmul(q, k.transpose(2, 3))
       .to(at::kFloat)
-      .mul_(scale_of(q))
-      .masked_fill_(later, -std::numeric_limits<float>::infinity())
+      .mul_(scale_of(form, q))
+      .masked_fill_(unseen(form, q), -std::numeric_limits<float>::infinity())
       .softmax(-1);
 }
 
-AttentionGradients products_backward(const at::Tensor& dout, const at::Tensor& q,
-                                     const at::Tensor& k, const at::Tensor& v) {
-  const at::Tensor p = probabilities(q, k);
+AttentionGradients products_backward(const AttentionForm& form, const at::Tensor& dout,
+                                     const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v) {
+  const at::Tensor p = probabilities(form, q, k);
   const at::Tensor dv = at::matmul(p.to(q.scalar_type()).transpose(2, 3), dout);
   const at::Tensor dp = at::matmul(dout, v.transpose(2, 3)).to(at::kFloat);
   // Through the softmax: ds = p (dp - sum(dp p)).
-  const at::Tensor ds = dp.sub_(dp.mul(p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(scale_of(q));
+  const at::Tensor ds =
+      dp.sub_(dp.mul(p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(scale_of(form, q));
   const at::Tensor ds_rounded = ds.to(q.scalar_type());
   return {at::matmul(ds_rounded, k), at::matmul(ds_rounded.transpose(2, 3), q), dv};
 }
@@ -80,51 +102,58 @@ at::Tensor starts_on(at::Device device, const std::vector<std::int64_t>& starts)
   return here.to(device);
 }
 
-AttentionForward flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       const std::vector<std::int64_t>& starts) {
+AttentionForward flash(const AttentionForm& form, const at::Tensor& q, const at::Tensor& k,
+                       const at::Tensor& v, const std::vector<std::int64_t>& starts) {
   const at::Tensor there = starts_on(q.device(), starts);
   const std::int64_t most = longest(starts);
-  const auto [out, normalizer, random, unused, debug] =
-      at::_flash_attention_forward(q, k, v, there, there, most, most, /*dropout_p=*/0.0,
-                                   /*is_causal=*/true, /*return_debug_mask=*/false, scale_of(q));
+  const auto [out, normalizer, random, unused, debug] = at::_flash_attention_forward(
+      q, k, v, there, there, most, most, /*dropout_p=*/0.0,
+      /*is_causal=*/true, /*return_debug_mask=*/false, scale_of(form, q));
   return {out, {normalizer, random, unused, there}};
 }
 
-AttentionGradients flash_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
-                                  const at::Tensor& v, const AttentionForward& forward,
+AttentionGradients flash_backward(const AttentionForm& form, const at::Tensor& dout,
+                                  const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const AttentionForward& forward,
                                   const std::vector<std::int64_t>& starts) {
   const std::int64_t most = longest(starts);
   const auto& kept = forward.normalizers;
   auto [dq, dk, dv] = at::_flash_attention_backward(
       dout, q, k, v, forward.out, kept[0], kept[3], kept[3], most, most, /*dropout_p=*/0.0,
-      /*is_causal=*/true, kept[1], kept[2], scale_of(q));
+      /*is_causal=*/true, kept[1], kept[2], scale_of(form, q));
   return {dq.contiguous(), dk.contiguous(), dv.contiguous()};
 }
 
 }  // namespace
 
-AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width) {
+AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width,
+                                   bool has_masks) {
   if (like.is_cpu()) return AttentionBackend::fused;
-  return has_flash_attention(like, head_width) ? AttentionBackend::flash
-                                               : AttentionBackend::products;
+  return !has_masks && has_flash_attention(like, head_width) ? AttentionBackend::flash
+                                                             : AttentionBackend::products;
 }
 
 AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const std::vector<std::int64_t>& starts, AttentionBackend backend) {
-  if (backend == AttentionBackend::flash) return flash(q, k, v, starts);
+                           const std::vector<std::int64_t>& starts, const AttentionForm& form) {
+  if (form.backend == AttentionBackend::flash) {
+    TORCH_CHECK(form.window == 0 || longest(starts) <= form.window, "attention: a window");
+    return flash(form, q, k, v, starts);
+  }
   AttentionForward forward{.out = at::empty_like(q), .normalizers = {}};
   for (std::size_t i = 1; i < starts.size(); ++i) {
     const at::Tensor q_doc = heads_first(q, starts[i - 1], starts[i]);
     const at::Tensor k_doc = expand_heads(heads_first(k, starts[i - 1], starts[i]), q.size(1));
     const at::Tensor v_doc = expand_heads(heads_first(v, starts[i - 1], starts[i]), q.size(1));
     at::Tensor out;
-    if (backend == AttentionBackend::fused) {
+    if (form.backend == AttentionBackend::fused) {
+      const at::Tensor mask = window_mask(form, q_doc);
       auto [fused_out, normalizer] = at::_scaled_dot_product_flash_attention_for_cpu(
-          q_doc, k_doc, v_doc, /*dropout_p=*/0.0, /*is_causal=*/true);
+          q_doc, k_doc, v_doc, /*dropout_p=*/0.0, /*is_causal=*/!mask.defined(), if_defined(mask),
+          scale_of(form, q));
       out = fused_out;
       forward.normalizers.push_back(normalizer);
     } else {
-      out = at::matmul(probabilities(q_doc, k_doc).to(q.scalar_type()), v_doc);
+      out = at::matmul(probabilities(form, q_doc, k_doc).to(q.scalar_type()), v_doc);
     }
     heads_first(forward.out, starts[i - 1], starts[i]).copy_(out);
   }
@@ -135,20 +164,23 @@ AttentionGradients attention_backward(const at::Tensor& dout, const at::Tensor& 
                                       const at::Tensor& k, const at::Tensor& v,
                                       const AttentionForward& forward,
                                       const std::vector<std::int64_t>& starts,
-                                      AttentionBackend backend) {
-  if (backend == AttentionBackend::flash) return flash_backward(dout, q, k, v, forward, starts);
+                                      const AttentionForm& form) {
+  if (form.backend == AttentionBackend::flash) {
+    return flash_backward(form, dout, q, k, v, forward, starts);
+  }
   AttentionGradients all{at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   for (std::size_t i = 1; i < starts.size(); ++i) {
     const auto rows = [&](const at::Tensor& x) { return heads_first(x, starts[i - 1], starts[i]); };
     const at::Tensor k_doc = expand_heads(rows(k), q.size(1));
     const at::Tensor v_doc = expand_heads(rows(v), q.size(1));
     AttentionGradients doc;
-    if (backend == AttentionBackend::fused) {
+    if (form.backend == AttentionBackend::fused) {
+      const at::Tensor mask = window_mask(form, rows(q));
       std::tie(doc.dq, doc.dk, doc.dv) = at::_scaled_dot_product_flash_attention_for_cpu_backward(
           rows(dout), rows(q), k_doc, v_doc, rows(forward.out), forward.normalizers[i - 1],
-          /*dropout_p=*/0.0, /*is_causal=*/true);
+          /*dropout_p=*/0.0, /*is_causal=*/!mask.defined(), if_defined(mask), scale_of(form, q));
     } else {
-      doc = products_backward(rows(dout), rows(q), k_doc, v_doc);
+      doc = products_backward(form, rows(dout), rows(q), k_doc, v_doc);
     }
     rows(all.dq).copy_(doc.dq);
     rows(all.dk).copy_(sum_heads(doc.dk, k.size(1)));

@@ -1,7 +1,9 @@
 // Causal attention within each document of a packed row; heads share keys and values in groups of
 // H / K.
 //
-//   out = softmax(q kᵀ · scale + mask) v,  scale = 1 / sqrt(E)
+//   out = softmax(q kᵀ · scale + mask) v,  scale = 1 / sqrt(E) unless given
+//
+// With a window w, row i sees the rows i - w + 1 to i of its document.
 //
 // Shapes   q, out (N, H, E), k, v (N, K, E); `starts`: first rows of the documents, then N.
 // Types    the type of computing; softmax in float32.
@@ -14,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -21,8 +24,15 @@
 namespace mayfly {
 
 enum class AttentionBackend { fused, flash, products };
-// For tensors like `q`, (N, H, E) or any part of it.
-AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width);
+// For tensors like `q`, (N, H, E) or any part of it. `has_masks`: some document is longer than the
+// window, which takes `products` on a GPU.
+AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width, bool has_masks);
+
+struct AttentionForm {
+  AttentionBackend backend;
+  std::optional<double> scale = {};  // absent: 1 / sqrt(E)
+  std::int64_t window = 0;           // 0: none. REQUIRES none shorter than a document for `flash`
+};
 
 struct AttentionForward {
   at::Tensor out;
@@ -31,7 +41,7 @@ struct AttentionForward {
   std::vector<at::Tensor> normalizers;
 };
 AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const std::vector<std::int64_t>& starts, AttentionBackend backend);
+                           const std::vector<std::int64_t>& starts, const AttentionForm& form);
 
 struct AttentionGradients {
   at::Tensor dq, dk, dv;
@@ -40,6 +50,6 @@ AttentionGradients attention_backward(const at::Tensor& dout, const at::Tensor& 
                                       const at::Tensor& k, const at::Tensor& v,
                                       const AttentionForward& forward,
                                       const std::vector<std::int64_t>& starts,
-                                      AttentionBackend backend);
+                                      const AttentionForm& form);
 
 }  // namespace mayfly

@@ -1,5 +1,6 @@
 #include "trainer/ops/lora_linear.h"
 
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 
@@ -40,7 +41,8 @@ LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeigh
                               const LoraGroup& adapters, const Dropout& dropout) {
   LoraLinearForward result;
   for (const FrozenWeight& weight : weights) {
-    result.y.push_back(at::mm(x, weight.matrix().t()));
+    const at::Tensor W = weight.matrix().t();
+    result.y.push_back(weight.bias().defined() ? at::addmm(weight.bias(), x, W) : at::mm(x, W));
   }
   if (adapters.empty()) return result;
   result.P = at::mm(dropped(x, dropout), adapters.A.t());

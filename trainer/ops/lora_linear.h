@@ -1,6 +1,6 @@
 // Linear layers that share one input, frozen, with an adapter each:
 //
-//   y_i = x W_iᵀ + scale · P_i B_iᵀ,   P_i = dropout(x) A_iᵀ
+//   y_i = x W_iᵀ + b_i + scale · P_i B_iᵀ,   P_i = dropout(x) A_iᵀ
 //
 // as one node with a hand-written backward pass. The products with A of all of them are one
 // product, as are those that go back through it; y and dx are accumulated in place, nothing of the

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/model/family.h"
 #include "core/model/weight_names.h"
 
 namespace mayfly {
@@ -110,8 +111,19 @@ TEST(ArchitectureTest, RefusesByNameWhatItDoesNotCompute) {
           .message,
       HasSubstr("nf4"));
   EXPECT_THAT(refusal(with("hidden_act", "gelu")).message, HasSubstr("\"gelu\""));
-  EXPECT_THAT(refusal(with("attention_bias", true)).message, HasSubstr("attention_bias"));
-  EXPECT_THAT(refusal(with("mlp_bias", true)).message, HasSubstr("mlp_bias"));
+  for (const char* kind : {"linear", "dynamic", "yarn", "longrope", "su"}) {
+    const Error error = refusal(with("rope_scaling", {{"type", kind}, {"factor", 2.0}}));
+    EXPECT_THAT(error.message, HasSubstr("\"rope_scaling\": {"));
+    EXPECT_THAT(error.message, HasSubstr(kind));
+  }
+  EXPECT_THAT(refusal(with("partial_rotary_factor", 0.75)).message,
+              HasSubstr("\"partial_rotary_factor\": 0.75"));
+  for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping", "clip_qkv"}) {
+    EXPECT_THAT(refusal(with(cap, 30.0)).message, HasSubstr("\"" + std::string(cap) + "\": 30.0"));
+  }
+  EXPECT_THAT(refusal(with("layer_types", json::array({"sliding_attention"}))).message,
+              HasSubstr("\"layer_types\""));
+  EXPECT_EQ(refusal(with("num_hidden_layers", 1 << 20)).kind, ErrorKind::unsupported);
   for (const json& config : {with("model_type", "x"), with("hidden_act", "gelu")}) {
     EXPECT_EQ(refusal(config).kind, ErrorKind::unsupported);
   }
@@ -130,6 +142,98 @@ TEST(ArchitectureTest, RefusesSenselessNumbers) {
   EXPECT_THAT(refusal(json::array()).message, HasSubstr("object"));
 }
 
+// A small model of a family, with what `more` says.
+Architecture small(const char* family, const json& more = json::object()) {
+  json config = {
+      {"model_type", family},     {"hidden_size", 64},        {"num_hidden_layers", 4},
+      {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"head_dim", 16},
+      {"intermediate_size", 160}, {"vocab_size", 96},         {"tie_word_embeddings", false}};
+  config.update(more);
+  const auto a = architecture_from_json(config, "config.json");
+  EXPECT_TRUE(a) << family << ": " << a.error().message;
+  return a ? *a : Architecture();
+}
+
+// What transformers 5.23 counts: sum(p.numel() for p in model.parameters()).
+TEST(FamilyTest, HasTheParametersThatTransformersCounts) {
+  EXPECT_EQ(small("llama").parameters(), 184896);
+  EXPECT_EQ(small("llama", {{"attention_bias", true}, {"mlp_bias", true}}).parameters(), 187200);
+  EXPECT_EQ(small("qwen2").parameters(), 185408);
+  EXPECT_EQ(small("qwen3").parameters(), 185024);
+  EXPECT_EQ(small("mistral").parameters(), 184896);
+  EXPECT_EQ(small("smollm3").parameters(), 184896);
+  EXPECT_EQ(small("granite").parameters(), 184896);
+  EXPECT_EQ(small("phi3").parameters(), 184896);
+  EXPECT_EQ(small("olmo2").parameters(), 185280);
+}
+
+TEST(FamilyTest, IsNamedInTheHintOfARefusal) {
+  for (const Family& family : families()) {
+    EXPECT_THAT(refusal(with("model_type", "mixtral")).hint,
+                HasSubstr(std::string(family.model_type)));
+  }
+}
+
+TEST(FamilyTest, QwensWindowNeedsItsSwitchAndStartsAtALayer) {
+  const json set = {{"sliding_window", 32}, {"max_window_layers", 3}};
+  EXPECT_TRUE(small("qwen2", set).layer_choices.empty());
+  json on = set;
+  on["use_sliding_window"] = true;
+  const Architecture a = small("qwen2", on);
+  EXPECT_EQ(a.choice(2).window, 0);
+  EXPECT_EQ(a.choice(3).window, 32);
+  on["layer_types"] = {"sliding_attention", "full_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(small("qwen3", on).choice(0).window, 32);
+  EXPECT_EQ(small("qwen3", on).choice(3).window, 0);
+  on["max_window_layers"] = 0;
+  on.erase("layer_types");
+  EXPECT_EQ(small("qwen2", on).choice(0).window, 32);
+}
+
+TEST(FamilyTest, MistralsWindowIsANumberNullOrItsDefault) {
+  EXPECT_EQ(small("mistral", {{"sliding_window", 64}}).choice(1).window, 64);
+  EXPECT_EQ(small("mistral", {{"sliding_window", nullptr}}).choice(1).window, 0);
+  EXPECT_EQ(small("mistral").choice(1).window, 4096);
+  EXPECT_EQ(small("phi3").choice(1).window, 0);
+  EXPECT_EQ(small("llama", {{"sliding_window", 64}}).choice(1).window, 0);
+}
+
+TEST(FamilyTest, SmolLm3LeavesOutEachFourthRopeOrThoseOfTheList) {
+  const Architecture fourth = small("smollm3");
+  EXPECT_TRUE(fourth.choice(2).has_rope);
+  EXPECT_FALSE(fourth.choice(3).has_rope);
+  const Architecture list = small("smollm3", {{"no_rope_layers", {0, 1, 1, 1}}});
+  EXPECT_FALSE(list.choice(0).has_rope);
+  EXPECT_TRUE(list.choice(3).has_rope);
+}
+
+TEST(FamilyTest, GranitesMultipliersAreReadAndOthersAreNot) {
+  const json set = {{"embedding_multiplier", 12},
+                    {"residual_multiplier", 0.22},
+                    {"attention_multiplier", 0.015625},
+                    {"logits_scaling", 8}};
+  const Architecture a = small("granite", set);
+  EXPECT_EQ(a.multipliers.embedding, 12.0);
+  EXPECT_EQ(a.multipliers.residual, 0.22);
+  EXPECT_EQ(a.multipliers.logits_divisor, 8.0);
+  EXPECT_EQ(a.attention_scale, 0.015625);
+  EXPECT_FALSE(small("llama", set).attention_scale);
+}
+
+TEST(FamilyTest, NullKeyValueHeadsAreAsManyAsHeads) {
+  EXPECT_EQ(small("mistral", {{"num_key_value_heads", nullptr}}).kv_heads, 4);
+}
+
+TEST(WeightNamesTest, FusedProjectionsAreTargetsByTheirOwnNames) {
+  const Architecture a = small("phi3");
+  EXPECT_EQ(projections_named({"all-linear"}, a)->size(), 4u);
+  EXPECT_EQ(projections_named({"gate_up_proj", "qkv_proj"}, a)->front(), Projection::qkv);
+  EXPECT_THAT(projections_named({"q_proj"}, a).error().hint, HasSubstr("qkv_proj"));
+  EXPECT_FALSE(projections_named({"qkv_proj"}, small("llama")));
+  EXPECT_EQ(projection_outputs(a, Projection::qkv), 128);
+  EXPECT_EQ(projection_outputs(a, Projection::gate_up), 320);
+}
+
 TEST(WeightNamesTest, AreThoseOfTransformersAndPeft) {
   EXPECT_EQ(projection_weight_name(3, Projection::q), "model.layers.3.self_attn.q_proj.weight");
   EXPECT_EQ(projection_weight_name(0, Projection::down), "model.layers.0.mlp.down_proj.weight");
@@ -146,13 +250,13 @@ TEST(WeightNamesTest, ShapesFollowTheArchitecture) {
 }
 
 TEST(WeightNamesTest, TargetsAreNamesOrAllLinear) {
-  EXPECT_EQ(projections_named({"all-linear"})->size(), 7u);
-  EXPECT_EQ(*projections_named({"v_proj", "q_proj", "v_proj"}),
+  EXPECT_EQ(projections_named({"all-linear"}, Architecture())->size(), 7u);
+  EXPECT_EQ(*projections_named({"v_proj", "q_proj", "v_proj"}, Architecture()),
             (std::vector{Projection::q, Projection::v}));
-  EXPECT_EQ(projections_named({"q_prj"}).error().kind, ErrorKind::invalid_config);
-  EXPECT_THAT(projections_named({"q_prj"}).error().hint, HasSubstr("q_proj"));
-  EXPECT_FALSE(projections_named({"all-linear", "q_proj"}));
-  EXPECT_FALSE(projections_named({}));
+  EXPECT_EQ(projections_named({"q_prj"}, Architecture()).error().kind, ErrorKind::invalid_config);
+  EXPECT_THAT(projections_named({"q_prj"}, Architecture()).error().hint, HasSubstr("q_proj"));
+  EXPECT_FALSE(projections_named({"all-linear", "q_proj"}, Architecture()));
+  EXPECT_FALSE(projections_named({}, Architecture()));
 }
 
 }  // namespace

@@ -39,6 +39,35 @@ TEST(TrainingMemoryTest, CountsTheAdapterAsPeftDoes) {
   EXPECT_EQ(adapter_parameters(llama_8b(), lora), 0);
 }
 
+// r (in + out) of qkv, o, gate_up and down.
+TEST(TrainingMemoryTest, CountsFusedProjectionsAsOneAdapterEach) {
+  Architecture phi3 = smollm2();
+  phi3.fused_projections = true;
+  LoraConfig lora;
+  lora.r = 16;
+  EXPECT_EQ(adapter_parameters(phi3, lora),
+            30 * 16 * ((576 + 960) + (576 + 576) + (576 + 3072) + (1536 + 576)));
+  lora.target_modules = {"q_proj"};
+  EXPECT_EQ(adapter_parameters(phi3, lora), 0);
+}
+
+TEST(TrainingMemoryTest, CountsWhatNormsKeepAndWhatMasksCost) {
+  const LoraConfig lora;
+  TrainingShape shape{1, 1024, 2};
+  shape.fused = true;
+  const TrainingMemory plain = training_memory(llama_8b(), lora, shape);
+  Architecture normed = llama_8b();
+  normed.query_key_norm = QueryKeyNorm::whole;
+  normed.norm_place = NormPlace::after;
+  EXPECT_EQ(training_memory(normed, lora, shape).activations - plain.activations,
+            std::int64_t{1024} * 2 * 32 * (2 * 4096 + 4096 + 1024));
+  Architecture windowed = llama_8b();
+  windowed.layer_choices.assign(32, {.has_rope = true, .window = 1024});
+  EXPECT_EQ(training_memory(windowed, lora, shape).working, plain.working);
+  windowed.layer_choices[5].window = 1023;
+  EXPECT_GT(training_memory(windowed, lora, shape).working, plain.working + 4 * 32 * 1024 * 1024);
+}
+
 // Measured: 1.24 GiB bfloat16, 1.45 GiB float32 of the whole process (docs/models.md), in which
 // libtorch itself takes about 0.3 and there is no driver of a GPU. The formula without its reserve
 // must come out below that and not far below.

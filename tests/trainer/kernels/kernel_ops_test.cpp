@@ -167,17 +167,19 @@ TEST(KernelOpsCheckTest, RefusesWhatTheKernelWouldMisread) {
 }
 
 // All of it together: a step of a model of three layers with all its bindings.
-TEST(KernelStepTest, LossAndGradientsAreThoseOfTheCpu) {
-  const Architecture architecture = tiny_architecture();
+void expect_the_same_by_kernels(const Architecture& architecture) {
   DecoderWeights weights = tiny_weights(architecture, at::kFloat);
-  const at::Tensor scratch = at::empty({40 * 24}, at::kFloat);
+  const at::Tensor scratch = at::empty({2 * 40 * 24}, at::kFloat);
   for (BlockWeights& block : weights.blocks) {
-    for (FrozenWeight& weight : block.projections) {
+    for (const Projection projection : projections(architecture)) {
+      FrozenWeight& weight = block.projections[static_cast<std::size_t>(projection)];
+      const at::Tensor bias = weight.bias();
       weight = FrozenWeight(nf4_quantize(weight.matrix().contiguous(), true), scratch);
+      weight.set_bias(bias);
     }
   }
   const Transformer model(architecture, std::move(weights));
-  LoraAdapter adapter = tiny_adapter(at::kFloat, {"all-linear"}, 0.2);
+  LoraAdapter adapter = tiny_adapter(at::kFloat, {"all-linear"}, 0.2, architecture);
   const PackedBatch batch = tiny_batch({7, 12, 1, 5});
   const auto run = [&](Checkpointing checkpointing) {
     adapter.gradients().zero_();
@@ -191,6 +193,17 @@ TEST(KernelStepTest, LossAndGradientsAreThoseOfTheCpu) {
     const auto [loss_there, gradients_there] = run(checkpointing);
     EXPECT_NEAR(loss_there / loss, 1.0, 1e-6);
     EXPECT_LT(relative_difference(gradients_there, gradients), 2e-5);
+  }
+}
+
+TEST(KernelStepTest, LossAndGradientsAreThoseOfTheCpu) {
+  expect_the_same_by_kernels(tiny_architecture());
+}
+
+TEST(KernelStepTest, SoAreThoseOfTheOtherFamilies) {
+  for (const auto& [name, architecture] : tiny_families()) {
+    SCOPED_TRACE(name);
+    expect_the_same_by_kernels(architecture);
   }
 }
 

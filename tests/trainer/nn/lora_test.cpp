@@ -23,7 +23,7 @@ LoraShape all_linear(std::int64_t rank) {
           .alpha = 8,
           .dropout = 0,
           .use_rslora = false,
-          .targets = *projections_named({"all-linear"})};
+          .targets = *projections_named({"all-linear"}, Architecture())};
 }
 
 TEST(LoraShapeTest, ScaleIsAlphaOverRankOrItsRoot) {
@@ -99,7 +99,7 @@ class AdapterFolderTest : public testing::Test {
   }
   Error refusal_of(const std::string& more) {
     config(more);
-    const auto shape = read_lora_shape(folder_);
+    const auto shape = read_lora_shape(folder_, tiny_architecture());
     return shape ? Error{ErrorKind::internal, "accepted"} : shape.error();
   }
   fs::path folder_;
@@ -139,7 +139,7 @@ TEST_F(AdapterFolderTest, RefusesWeightsThatDoNotFitTheConfig) {
                            .alpha = 6,
                            .dropout = 0,
                            .use_rslora = false,
-                           .targets = *projections_named({"q_proj", "up_proj"})},
+                           .targets = *projections_named({"q_proj", "up_proj"}, Architecture())},
                           1, at::kCPU, at::kFloat);
   weights(other_rank);
   EXPECT_THAT(read().error().message, HasSubstr("does not fit"));

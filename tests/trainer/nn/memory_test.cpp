@@ -66,7 +66,7 @@ TEST_P(MemoryTest, IsWhatTheModelSays) {
                         .alpha = 8,
                         .dropout = 0,
                         .use_rslora = false,
-                        .targets = *projections_named({"all-linear"})};
+                        .targets = *projections_named({"all-linear"}, Architecture())};
   LoraAdapter adapter = LoraAdapter::create(architecture, shape, 1, at::kCPU, at::kFloat);
   const PackedBatch batch = tiny_batch({512});
   const std::size_t held = CountingAllocator::held;

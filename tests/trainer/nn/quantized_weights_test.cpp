@@ -62,7 +62,10 @@ TEST_F(QuantizedWeightsTest, TrainAsTheSameWeightsUnpackedDo) {
   const Result<Architecture> architecture = read_architecture(folder_);
   DecoderWeights restored = load({.bits = QuantBits::four});
   for (BlockWeights& block : restored.blocks) {
-    for (FrozenWeight& weight : block.projections) weight = weight.matrix().clone();
+    for (const Projection projection : kProjections) {
+      FrozenWeight& weight = block.projections[static_cast<std::size_t>(projection)];
+      weight = weight.matrix().clone();
+    }
   }
   const Transformer unpacked(*architecture, std::move(restored));
   const Transformer packed(*architecture, load({.bits = QuantBits::four}));
@@ -70,7 +73,7 @@ TEST_F(QuantizedWeightsTest, TrainAsTheSameWeightsUnpackedDo) {
                         .alpha = 8,
                         .dropout = 0.1,
                         .use_rslora = false,
-                        .targets = *projections_named({"all-linear"})};
+                        .targets = *projections_named({"all-linear"}, Architecture())};
   LoraAdapter adapter = LoraAdapter::create(*architecture, shape, 5, at::kCPU, at::kFloat);
   adapter.values().normal_(0.0, 0.1, seeded_generator(at::kCPU, 4));
   adapter.refresh();

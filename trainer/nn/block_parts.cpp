@@ -1,0 +1,69 @@
+#include "trainer/nn/block_parts.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "trainer/ops/rms_norm.h"
+
+namespace mayfly {
+
+namespace {
+
+// Columns of `x` from `first`, by themselves.
+at::Tensor columns(const at::Tensor& x, std::int64_t first, std::int64_t count) {
+  return x.narrow(1, first, count).contiguous();
+}
+
+at::Tensor rows_as_wide_as(const at::Tensor& weight, const at::Tensor& x) {
+  return x.view({-1, weight.size(0)});
+}
+
+at::Tensor in_one_row(const at::Tensor& x) {
+  return x.reshape({x.size(0), -1});
+}
+
+}  // namespace
+
+Heads heads_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs) {
+  const std::int64_t queries = architecture.query_width(), keys = architecture.kv_width();
+  const auto split = [&](const at::Tensor& x) {
+    return x.view({x.size(0), -1, architecture.head_width});
+  };
+  if (!architecture.fused_projections) {
+    return {split(outputs[0]), split(outputs[1]), split(outputs[2])};
+  }
+  return {split(columns(outputs[0], 0, queries)), split(columns(outputs[0], queries, keys)),
+          split(columns(outputs[0], queries + keys, keys))};
+}
+
+std::vector<at::Tensor> joined(const Architecture& architecture, const Heads& gradients) {
+  std::vector<at::Tensor> each = {in_one_row(gradients.q), in_one_row(gradients.k),
+                                  in_one_row(gradients.v)};
+  if (!architecture.fused_projections) return each;
+  return {at::cat(each, 1)};
+}
+
+GateUp gate_up_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs) {
+  if (!architecture.fused_projections) return {outputs[0], outputs[1]};
+  const std::int64_t width = architecture.ff_width;
+  return {columns(outputs[0], 0, width), columns(outputs[0], width, width)};
+}
+
+std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& gradients) {
+  if (!architecture.fused_projections) return {gradients.gate, gradients.up};
+  return {at::cat({gradients.gate, gradients.up}, 1)};
+}
+
+at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  return rms_norm(rows_as_wide_as(weight, x), weight, eps).view(x.sizes());
+}
+
+at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                               double eps) {
+  at::Tensor dx = at::zeros_like(x);
+  rms_norm_backward(rows_as_wide_as(weight, dx), rows_as_wide_as(weight, dy),
+                    rows_as_wide_as(weight, x), weight, eps);
+  return dx;
+}
+
+}  // namespace mayfly

@@ -1,0 +1,35 @@
+// What stands between the products of a block: the same for training and for generating. A family's
+// choices are read here and in the two that use it, nowhere else.
+//
+// Shapes as in transformer.h. Outputs of products are as projections_of() lists them: q, k, v or
+// one tensor with all three side by side; gate, up or both in one.
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "core/model/architecture.h"
+
+namespace mayfly {
+
+struct Heads {
+  at::Tensor q, k, v;  // (N, H or K, E), contiguous; may share memory with the outputs
+};
+Heads heads_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs);
+// The way back: gradients of the outputs from those of the heads.
+std::vector<at::Tensor> joined(const Architecture& architecture, const Heads& gradients);
+
+struct GateUp {
+  at::Tensor gate, up;  // (N, F), contiguous; may share memory with the outputs
+};
+GateUp gate_up_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs);
+std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& gradients);
+
+// RMSNorm of x (N, heads, E), of each head or of all together as `weight` is wide. A new tensor.
+at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, double eps);
+// The gradient of x from that of the result.
+at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                               double eps);
+
+}  // namespace mayfly
