@@ -1,0 +1,201 @@
+"""Each family of core/model/family.cpp against transformers and peft, on tiny random models: logits, losses, the
+gradient of every adapter tensor, the adapter after some steps, and the text that follows; some rows in NF4 too.
+
+Bounds, in float32: losses within 1e-4 relative; gradients, adapter weights and logits within 1e-4, 1e-3 and 1e-4 of
+each tensor's largest value; the greedy text the same. What two right implementations differ by is a hundred times less.
+
+So that a pass means something, each row is computed again with its own feature taken away from our copy of the model
+(no bias, no window, no multiplier): the logits must then be further off than FAULT.
+"""
+import copy
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "reference"))
+try:
+    import bitsandbytes  # noqa: F401
+    import lora_sft
+    import torch
+    import transformers
+    from peft import PeftModel
+    from safetensors.torch import load_file, save_file
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+BIN = pathlib.Path(os.environ["MAYFLY_BIN"])
+VOCABULARY, STEPS, NEW_TOKENS = 96, 6, 10
+LOSS, GRADIENT, WEIGHT, LOGIT, FAULT = 1e-4, 1e-4, 1e-3, 1e-4, 1e-2
+WINDOW = 20  # shorter than the first document of every row
+FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+
+
+def tensors(change):
+    """A fault in the weights: change(name, tensor) gives what our copy has instead."""
+    def break_copy(folder):
+        path = folder / "model.safetensors"
+        save_file({n: change(n, t).contiguous() for n, t in load_file(path).items()}, path, metadata={"format": "pt"})
+    return break_copy
+
+
+def config(**changes):
+    """A fault in what config.json says."""
+    def break_copy(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return break_copy
+
+
+without_biases = tensors(lambda name, t: torch.zeros_like(t) if name.endswith(".bias") else t)
+
+
+def plain_norms(part):
+    return tensors(lambda name, t: torch.ones_like(t) if part in name else t)
+
+
+def halves_swapped(part):
+    return tensors(lambda name, t: torch.cat(t.chunk(2)[::-1]) if part in name else t)
+
+
+# (family, what is set) -> class, its settings, what is broken in our copy. "quant": NF4 with plain scales as well.
+ROWS = {
+    ("llama", "biases everywhere"): ("Llama", dict(attention_bias=True, mlp_bias=True), [without_biases]),
+    ("qwen2", "biases, untied"): ("Qwen2", dict(tie_word_embeddings=False, quant=True), [without_biases]),
+    ("qwen2", "biases, tied"): ("Qwen2", dict(tie_word_embeddings=True), [without_biases]),
+    ("qwen2", "a window from layer 1 on"): (
+        "Qwen2", dict(use_sliding_window=True, sliding_window=WINDOW, max_window_layers=1),
+        [config(use_sliding_window=False, layer_types=None)]),
+    ("qwen3", "norms of each head, head width 32"): (
+        "Qwen3", dict(head_dim=32, quant=True), [plain_norms("q_norm"), plain_norms("k_norm")]),
+    ("qwen3", "biases, tied, head width 24"): ("Qwen3", dict(head_dim=24, attention_bias=True, tie_word_embeddings=True), [without_biases]),
+    ("mistral", "a window"): ("Mistral", dict(sliding_window=WINDOW), [config(sliding_window=None)]),
+    ("mistral", "no window, head width 24"): ("Mistral", dict(sliding_window=None, head_dim=24), [config(sliding_window=WINDOW)]),
+    ("smollm3", "layers without a rope by interval"): (
+        "SmolLM3", dict(no_rope_layer_interval=2), [config(no_rope_layers=[1, 1, 1])]),
+    ("smollm3", "by list, with a window, biases"): (
+        "SmolLM3", dict(no_rope_layers=[0, 1, 1], use_sliding_window=True, sliding_window=WINDOW, attention_bias=True,
+                        mlp_bias=True, tie_word_embeddings=False),
+        [config(no_rope_layers=[1, 1, 1]), config(use_sliding_window=False, layer_types=None), without_biases]),
+    ("granite", "all four multipliers"): (
+        "Granite", dict(embedding_multiplier=6.0, residual_multiplier=0.3, attention_multiplier=0.1, logits_scaling=4.0),
+        [config(embedding_multiplier=1.0), config(residual_multiplier=1.0), config(attention_multiplier=0.25),
+         config(logits_scaling=1.0)]),
+    ("granite", "biases, tied"): (
+        "Granite", dict(embedding_multiplier=3.0, attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+        [without_biases]),
+    ("phi3", "fused projections"): ("Phi3", dict(quant=True), [halves_swapped("gate_up_proj"), halves_swapped("qkv_proj")]),
+    ("phi3", "a window"): ("Phi3", dict(sliding_window=WINDOW), [config(sliding_window=None)]),
+    ("olmo2", "norms behind, of whole projections"): (
+        "Olmo2", dict(quant=True), [plain_norms(part) for part in ("q_norm", "k_norm", "post_attention_layernorm",
+                                                                   "post_feedforward_layernorm")]),
+    ("olmo2", "biases, tied"): ("Olmo2", dict(attention_bias=True, tie_word_embeddings=True), [without_biases]),
+}
+
+
+def tiny_model(folder, name, settings):
+    torch.manual_seed(1)
+    made = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=192, num_hidden_layers=3,
+                num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, initializer_range=0.15,
+                pad_token_id=0, bos_token_id=1, eos_token_id=2) | {k: v for k, v in settings.items() if k != "quant"}
+    model = getattr(transformers, name + "ForCausalLM")(getattr(transformers, name + "Config")(**made))
+    for parameter_name, parameter in model.named_parameters():
+        if "norm" in parameter_name:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+        elif parameter_name.endswith(".bias"):
+            torch.nn.init.normal_(parameter, std=0.5)
+    model.save_pretrained(folder)
+
+
+def random_steps():
+    draw = random.Random(7)
+    def document(least):
+        n = draw.randint(least, 70)
+        return {"tokens": [draw.randrange(VOCABULARY) for _ in range(n)],
+                "trained": [int(draw.random() < 0.6) for _ in range(n - 1)] + [1]}
+    return [[[document(2 * WINDOW), document(2), document(2)]] for _ in range(STEPS)]
+
+
+def ours(spec, folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "spec.json").write_text(json.dumps(spec))
+    subprocess.run([BIN / "sft_steps", folder / "spec.json", folder], check=True)
+    return folder
+
+
+def reference(spec):
+    base = lora_sft.load(spec["model"], quant=spec.get("quant"))
+    return PeftModel.from_pretrained(base, spec["adapter"], is_trainable=True)
+
+
+def difference(got, right):
+    return ((got - right).abs().max() / right.abs().max()).item()
+
+
+def largest_difference(got, right):
+    assert sorted(got) == sorted(right), f"other tensors than peft's: {sorted(set(got) ^ set(right))}"
+    return max(difference(got[n], right[n]) for n in right)
+
+
+def greedy(model, tokens):
+    text = list(tokens)
+    for _ in range(NEW_TOKENS):
+        text.append(int(lora_sft.logits(model, text)[-1].argmax()))
+    return text[len(tokens):]
+
+
+def check(title, spec, folder):
+    first = spec["steps"][0][0][0]
+    out = ours(spec, folder)
+    steps, logits = json.loads((out / "steps.json").read_text()), load_file(out / "logits.safetensors")
+    right = lora_sft.gradients(reference(spec), first)
+    gradient = largest_difference(load_file(out / "gradients.safetensors"), right)
+    theirs, model, before = lora_sft.train(spec)
+    assert len(steps) == len(theirs) == STEPS
+    loss = max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(steps, theirs))
+    weights = {n.replace(".default", ""): p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    weight = largest_difference(load_file(out / "adapter_model.safetensors"), weights)
+    model.eval()
+    logit = max(difference(logits["before"], before), difference(logits["after"], lora_sft.logits(model, first["tokens"])))
+    print(f"{title}: logits {logit:.1e} of {LOGIT:.0e}, loss {loss:.1e} of {LOSS:.0e}, gradients {gradient:.1e} of "
+          f"{GRADIENT:.0e}, weights {weight:.1e} of {WEIGHT:.0e}; loss {theirs[0]['loss']:.3f} -> "
+          f"{theirs[-1]['loss']:.3f}", flush=True)
+    assert loss < LOSS and gradient < GRADIENT and weight < WEIGHT and logit < LOGIT
+    assert min(g.abs().max().item() for g in right.values()) > 0
+    return logits["before"]
+
+
+def check_row(family, settings_name, row, folder):
+    name, settings, faults = row
+    model, adapter = folder / "model", folder / "adapter"
+    tiny_model(model, name, settings)
+    assert json.loads((model / "config.json").read_text())["model_type"] == family
+    lora_sft.new_adapter(model, adapter, rank=4, alpha=8, b_std=0.1,
+                         targets=FUSED if family == "phi3" else lora_sft.ALL_LINEAR)
+    spec = {"model": str(model), "adapter": str(adapter), "bf16": False, "threads": 1, "learning_rate": 5e-3,
+            "warmup": 2, "weight_decay": 0.01, "max_grad_norm": 1.0, "generate": NEW_TOKENS, "steps": random_steps()}
+    title = f"{family}, {settings_name}"
+    right = check(title, spec, folder / "out")
+    text = json.loads((folder / "out" / "generated.json").read_text())
+    assert text == greedy(reference(spec).eval(), spec["steps"][0][0][0]["tokens"]), "another greedy text"
+    if settings.get("quant"):
+        check(f"{title}, NF4", spec | {"quant": {"double": False}}, folder / "quant")
+    for i, fault in enumerate(faults):
+        broken = copy.deepcopy(spec) | {"model": str(folder / f"broken{i}"), "steps": spec["steps"][:1]}
+        subprocess.run(["cp", "-r", model, broken["model"]], check=True)
+        fault(pathlib.Path(broken["model"]))
+        off = difference(load_file(ours(broken, folder / f"out{i}") / "logits.safetensors")["before"], right)
+        print(f"  with fault {i + 1} of {len(faults)}: logits {off:.1e}", flush=True)
+        assert off > FAULT, "the comparison cannot fail"
+
+
+wanted = sys.argv[1:]
+for (family, settings_name), row in ROWS.items():
+    if wanted and family not in wanted:
+        continue
+    with tempfile.TemporaryDirectory() as temporary:
+        check_row(family, settings_name, row, pathlib.Path(temporary))
