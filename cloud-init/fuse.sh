@@ -203,6 +203,8 @@ power_off() {
 fire() {
   echo "fuse: ends this instance: $1"
   { cat "$D/fuse-fired" || put "$D/fuse-fired" "$1"; } > /dev/null 2>&1
+  # Nothing is uploaded any more, by no life after a reboot.
+  rm -f "$S/secrets.kept" 2> /dev/null
   round=0
   while :; do
     if managed; then timeout 10 systemctl kill --signal=KILL mayfly-trainer.service; fi

@@ -115,12 +115,29 @@ TEST_F(FuseTest, AsksAgainUntilItIsGone) {
   EXPECT_EQ(asked(), "asked\nasked\nasked\n");
 }
 
+// As the agent does before its first destroy call: the copy is there for lives that still upload.
+TEST_F(FuseTest, TakesTheKeptSecretsAwayWhenItFiresAndNotBefore) {
+  const auto kept = put("var/lib/mayfly/secrets.kept", "{}\n");
+  ready();
+  put("run/mayfly/armed", std::to_string(up()) + "\n");
+  life(boot_id(), up(), 990, 0);
+  EXPECT_EQ(run("fuse.sh", {"check"}).code, 0);
+  EXPECT_TRUE(std::filesystem::exists(kept));
+  program("host",
+          "[ -e \"$MAYFLY_ROOT/var/lib/mayfly/secrets.kept\" ] && echo kept >> "
+          "\"$MAYFLY_ROOT/asked\"; echo asked >> \"$MAYFLY_ROOT/asked\"; kill -9 0");
+  EXPECT_EQ(run("fuse.sh", {"fire", "a reason"}).code, 128 + SIGKILL);
+  EXPECT_EQ(asked(), "asked\n");
+  EXPECT_FALSE(std::filesystem::exists(kept));
+}
+
 TEST_F(FuseTest, NeedsNoDiskToFire) {
   // A folder where the files should be: nothing can be written there, whoever one is.
   for (const char* name : {"life.new", "fuse-fired.new", "total.new"}) {
     std::filesystem::create_directories(folder_ / "opt/mayfly" / name);
   }
   std::filesystem::create_directories(folder_ / "run/mayfly/life.new");
+  std::filesystem::create_directories(folder_ / "var/lib/mayfly/secrets.kept");
   ready();
   life(boot_id(), up(), 1000, 0);
   EXPECT_EQ(run("fuse.sh", {"check"}).code, 128 + SIGKILL);
