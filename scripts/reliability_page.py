@@ -13,6 +13,7 @@ SUITES = [
     ("killed_at_calls", "whole runs whose agent is killed at the n-th system call of each kind it makes"),
     ("killed_at_random", "whole runs whose agent, trainer or both are killed at random moments; same bytes as undisturbed"),
     ("killed_launcher", "the launcher killed at every step of creating; afterwards `launch reap`"),
+    ("killed_cloud_launch", "the launcher killed at moments of making and setting up a machine at a fake cloud; afterwards `launch reap`"),
     ("power_cut", "the disk's image copied at chosen moments and mounted: the newest complete checkpoint loads"),
     ("network", "each fault of a server at each call of the hub's client"),
     ("boots", "systemd as PID 1 and the real cloud-init in a container; each layer taken away in turn"),

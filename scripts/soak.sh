@@ -4,7 +4,7 @@
 # Each suite's whole output is in build/soak/SUITE.log; what it found in figures are its lines "figures: ...".
 # shellcheck shell=bash disable=SC2154  # root, logs: ./dev
 
-soak_suites="simulated killed_at_calls killed_at_random killed_launcher power_cut network boots fuzzed"
+soak_suites="simulated killed_at_calls killed_at_random killed_launcher killed_cloud_launch power_cut network boots fuzzed"
 
 # soak_command SUITE: prints it.
 soak_command() {
@@ -14,6 +14,7 @@ soak_command() {
     killed_at_calls) say "$bin/e2e_kill_tests --gtest_filter=SyscallKillTest.*" ;;
     killed_at_random) say "$bin/e2e_kill_tests --gtest_filter=KillTest.*" ;;
     killed_launcher) say "$bin/e2e_launch_tests --gtest_filter=KilledLaunchTest.*" ;;
+    killed_cloud_launch) say "$bin/e2e_cloud_tests --gtest_filter=KilledCloudLaunchTest.*" ;;
     power_cut) say "$bin/disk_tests --gtest_filter=PowerCut*" ;;
     network) say "$bin/network_tests" ;;
     boots) say "ctest --preset $whole -L boot --verbose" ;;
@@ -34,7 +35,7 @@ soak() {
   export MAYFLY_KILL_POINTS=${MAYFLY_KILL_POINTS:-500} MAYFLY_KILLED_RUNS=${MAYFLY_KILLED_RUNS:-100}
   for suite in $suites; do
     started=$SECONDS status=0
-    printf '%-18s ' "$suite"
+    printf '%-19s ' "$suite"
     $(soak_command "$suite") >"build/soak/$suite.log" 2>&1 </dev/null || status=$?
     printf '%s\n' "$status $((SECONDS - started)) $(date -u +%Y-%m-%d) $(git describe --always --dirty)" \
       >"build/soak/$suite.result"

@@ -45,7 +45,7 @@ TEST_F(KilledCloudLaunchTest, EverythingThatBillsIsEndedOrNamed) {
   ASSERT_EQ(run("launch", "down --all --yes").code, 0);
 
   const int points = std::getenv("MAYFLY_SOAK") != nullptr ? kSoakPoints : kPoints;
-  int died = 0, made = 0, kept = 0, uncertain = 0;
+  int died = 0, made = 0, kept = 0, uncertain = 0, double_creates = 0;
   for (int i = 0; i < points; ++i) {
     const std::string name = "p" + std::to_string(i);
     const std::size_t before = cloud_->fleet.all().size();
@@ -60,6 +60,7 @@ TEST_F(KilledCloudLaunchTest, EverythingThatBillsIsEndedOrNamed) {
     died += code && *code == 128 + SIGKILL ? 1 : 0;
     const std::size_t machines = cloud_->fleet.all().size() - before;
     EXPECT_LE(machines, 1U) << name;
+    double_creates += machines > 1 ? 1 : 0;
     made += static_cast<int>(machines);
 
     const Answer answer = run("launch", "reap --json --yes");
@@ -80,9 +81,10 @@ TEST_F(KilledCloudLaunchTest, EverythingThatBillsIsEndedOrNamed) {
     EXPECT_EQ(down.code, 0) << down.out << down.err;
     EXPECT_EQ(cloud_->fleet.billing(), 0) << name;
   }
-  std::cout << points << " points in " << takes.count() << " ms: " << died << " launchers died, "
-            << made << " machines were made, " << kept << " had their agent, " << uncertain
-            << " times something uncertain\n";
+  std::cout << "figures: points " << points << " in " << takes.count() << " ms, launchers died "
+            << died << ", machines made " << made << ", with their agent " << kept
+            << ", something uncertain " << uncertain << ", double creates " << double_creates
+            << ", left billing " << cloud_->fleet.billing() << "\n";
   // On both sides of the machine's making.
   EXPECT_GT(died, points / 2);
   EXPECT_GT(made, 0);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "tests/e2e_launch/launch_fixture.h"
 
@@ -93,6 +94,7 @@ TEST_F(KilledLaunchTest, EverythingThatBillsIsAccountedForWhereverTheLauncherDie
   ASSERT_GT(steps.size(), 20U);
   const std::size_t points = std::getenv("MAYFLY_SOAK") != nullptr ? kSoakPoints : kPoints;
   int died = 0, left_a_machine = 0, uncertain = 0;
+  std::set<std::string> made_twice;
   for (std::size_t i = 0; i < points; ++i) {
     const Step& step = steps[i * (steps.size() - 1) / (points - 1)];
     const std::string signal = i % 2 == 0 ? "SIGKILL" : "SIGINT";
@@ -108,6 +110,7 @@ TEST_F(KilledLaunchTest, EverythingThatBillsIsAccountedForWhereverTheLauncherDie
     const json found = reap();
     for (const auto& [run_id, machines] : before) {
       EXPECT_EQ(machines.size(), 1U) << where << ": run " << run_id << " has more than one";
+      if (machines.size() > 1) made_twice.insert(run_id);
       for (const std::string& id : machines) {
         const bool named = std::any_of(
             found["machines"].begin(), found["machines"].end(),
@@ -127,8 +130,6 @@ TEST_F(KilledLaunchTest, EverythingThatBillsIsAccountedForWhereverTheLauncherDie
   EXPECT_GT(died, static_cast<int>(points) / 2);
   EXPECT_GT(left_a_machine, 0);
   EXPECT_GT(uncertain, 0);
-  std::cout << points << " points in " << steps.size() << " steps: " << died << " launchers died, "
-            << left_a_machine << " left a machine, " << uncertain << " times something uncertain\n";
 
   EXPECT_EQ(run("launch", "down --all --yes").code, 0);
   const json last = reap();
@@ -136,6 +137,10 @@ TEST_F(KilledLaunchTest, EverythingThatBillsIsAccountedForWhereverTheLauncherDie
   EXPECT_TRUE(last["machines"].empty()) << last;
   EXPECT_TRUE(billed().empty());
   EXPECT_EQ(machines_running(), 0);
+  std::cout << "figures: points " << points << " in " << steps.size() << " steps, launchers died "
+            << died << ", left a machine " << left_a_machine << ", something uncertain "
+            << uncertain << ", double creates " << made_twice.size() << ", left billing "
+            << billed().size() << "\n";
 }
 
 }  // namespace
