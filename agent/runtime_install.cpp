@@ -136,7 +136,11 @@ class Unfinished {
   }
 
   Status unpack(const PlannedWheel& wheel, const fs::path& archive) const {
-    const Result<ZipFile> zip = ZipFile::open(archive);
+    const auto wanted = [&wheel](std::string_view name) {
+      return std::any_of(wheel.files.begin(), wheel.files.end(),
+                         [name](const PlannedFile& file) { return file.name == name; });
+    };
+    const Result<ZipFile> zip = ZipFile::open(archive, wanted);
     if (!zip) return zip.error();
     std::int64_t before = wheel.bytes;
     for (const PlannedFile& file : wheel.files) {

@@ -81,7 +81,7 @@ Error ZipFile::broken(const std::string& why) const {
   return {ErrorKind::corrupt, path_ + ": " + why};
 }
 
-Result<ZipFile> ZipFile::open(const fs::path& path) {
+Result<ZipFile> ZipFile::open(const fs::path& path, const Wanted& wanted) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) {
@@ -89,7 +89,7 @@ Result<ZipFile> ZipFile::open(const fs::path& path) {
                  "opening " + path.string() + ": " + std::strerror(errno)};
   }
   ZipFile zip(std::move(file), path.string(), info.st_size);
-  if (const Status read = zip.read_directory(); !read) return read.error();
+  if (const Status read = zip.read_directory(wanted); !read) return read.error();
   return zip;
 }
 
@@ -108,7 +108,7 @@ Result<std::string> ZipFile::read_at(std::int64_t at, std::int64_t count) const 
 
 // The record at the end says where the directory is; for more than 4 GB or 65,535 members it says
 // so by numbers that are all ones, and a second record before it says where.
-Status ZipFile::read_directory() {
+Status ZipFile::read_directory(const Wanted& wanted) {
   const std::int64_t tail = std::min(size_, kEndBytes + kLongestComment);
   const auto last = read_at(size_ - tail, tail);
   if (!last) return last.error();
@@ -134,10 +134,11 @@ Status ZipFile::read_directory() {
   }
   const auto directory = read_at(begin, bytes);
   if (!directory) return directory.error();
-  return add_entries(*directory, count);
+  return add_entries(*directory, count, wanted);
 }
 
-Status ZipFile::add_entries(std::string_view directory, std::int64_t count) {
+Status ZipFile::add_entries(std::string_view directory, std::int64_t count, const Wanted& wanted) {
+  std::int64_t seen = 0;
   while (!directory.empty()) {
     const auto left = static_cast<std::int64_t>(directory.size());
     if (left < kEntry || number_at(directory, 0, 4) != kEntryMark) {
@@ -148,28 +149,30 @@ Status ZipFile::add_entries(std::string_view directory, std::int64_t count) {
     const auto comment = static_cast<std::int64_t>(number_at(directory, 32, 2));
     const std::int64_t whole = kEntry + name + extra + comment;
     if (left < whole) return broken("its directory is damaged");
-    const auto part = [&](std::int64_t at, std::int64_t length) {
-      return directory.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
+    const std::string_view entry = directory.substr(0, static_cast<std::size_t>(whole));
+    const auto part = [&entry](std::int64_t at, std::int64_t length) {
+      return entry.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
     };
+    directory.remove_prefix(static_cast<std::size_t>(whole));
+    ++seen;
+    if (!wanted(entry.substr(kEntry, static_cast<std::size_t>(name)))) continue;
     ZipMember member;
     member.name = part(kEntry, name);
-    member.flags = static_cast<unsigned>(number_at(directory, 8, 2));
-    member.method = static_cast<unsigned>(number_at(directory, 10, 2));
-    member.crc = static_cast<std::uint32_t>(number_at(directory, 16, 4));
-    member.packed_bytes = offset_of(number_at(directory, 20, 4));
-    member.bytes = offset_of(number_at(directory, 24, 4));
-    member.header_at = offset_of(number_at(directory, 42, 4));
-    member.is_plain =
-        plain_of(static_cast<std::uint32_t>(number_at(directory, 38, 4)), member.name);
+    member.flags = static_cast<unsigned>(number_at(entry, 8, 2));
+    member.method = static_cast<unsigned>(number_at(entry, 10, 2));
+    member.crc = static_cast<std::uint32_t>(number_at(entry, 16, 4));
+    member.packed_bytes = offset_of(number_at(entry, 20, 4));
+    member.bytes = offset_of(number_at(entry, 24, 4));
+    member.header_at = offset_of(number_at(entry, 42, 4));
+    member.is_plain = plain_of(static_cast<std::uint32_t>(number_at(entry, 38, 4)), member.name);
     if (!take_64(part(kEntry + name, extra),
                  {&member.bytes, &member.packed_bytes, &member.header_at})) {
       return broken("the size of " + member.name + " is missing");
     }
     members_.push_back(std::move(member));
-    directory.remove_prefix(static_cast<std::size_t>(whole));
   }
-  if (static_cast<std::int64_t>(members_.size()) != count) {
-    return broken("its directory has " + std::to_string(members_.size()) + " members and not " +
+  if (seen != count) {
+    return broken("its directory has " + std::to_string(seen) + " members and not " +
                   std::to_string(count));
   }
   return Unit{};

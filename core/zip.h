@@ -37,9 +37,13 @@ struct ZipMember {
 
 class ZipFile {
  public:
-  // Reads the directory: one entry of about a hundred bytes a member. Errors: not_found, refused,
-  // corrupt, unsupported (several parts, a directory of more than 64 MB).
-  static Result<ZipFile> open(const std::filesystem::path& path);
+  // Which members to remember, by their names.
+  using Wanted = std::function<bool(std::string_view)>;
+
+  // Reads the directory: 150 bytes for each member that is wanted (libtorch's wheel has 11,000, of
+  // which a dozen are). Errors: not_found, refused, corrupt, unsupported (several parts, a
+  // directory of more than 64 MB).
+  static Result<ZipFile> open(const std::filesystem::path& path, const Wanted& wanted);
 
   const std::vector<ZipMember>& members() const {
     return members_;
@@ -58,8 +62,8 @@ class ZipFile {
   ZipFile(Descriptor file, std::string path, std::int64_t size)
       : file_(std::move(file)), path_(std::move(path)), size_(size) {}
 
-  Status read_directory();
-  Status add_entries(std::string_view directory, std::int64_t count);
+  Status read_directory(const Wanted& wanted);
+  Status add_entries(std::string_view directory, std::int64_t count, const Wanted& wanted);
   Result<std::string> read_at(std::int64_t at, std::int64_t count) const;
   Result<std::int64_t> data_start(const ZipMember& member) const;
   Status copy(const ZipMember& member, int target,

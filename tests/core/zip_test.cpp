@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 class ZipTest : public TemporaryFolder {
  protected:
   Result<ZipFile> open(const std::string& archive) const {
-    return ZipFile::open(put("a.zip", archive));
+    return ZipFile::open(put("a.zip", archive), [](std::string_view) { return true; });
   }
   Status unpack(const std::string& archive, const std::string& name) const {
     const Result<ZipFile> zip = open(archive);
@@ -88,6 +88,15 @@ TEST_F(ZipTest, FindsWhatIsThereOnce) {
   EXPECT_NE(zip->find("a"), nullptr);
   EXPECT_EQ(zip->find("b"), nullptr);
   EXPECT_EQ(zip->find("c"), nullptr);
+}
+
+TEST_F(ZipTest, RemembersWhatIsWantedAndCountsAll) {
+  const auto path = put("a.zip", small_zip({{"a", "1"}, {"b", "2"}, {"c", "3"}}));
+  const auto zip = ZipFile::open(path, [](std::string_view name) { return name == "b"; });
+  ASSERT_TRUE(zip) << zip.error().message;
+  EXPECT_EQ(zip->members().size(), 1u);
+  EXPECT_NE(zip->find("b"), nullptr);
+  EXPECT_EQ(zip->find("a"), nullptr);
 }
 
 TEST_F(ZipTest, RefusesLinksFoldersAndWhatItCannotRead) {
