@@ -38,8 +38,8 @@ Result<WallTime> parse_vendor_time(std::string_view text) {
   const Error error{ErrorKind::corrupt, "not a time: \"" + std::string(text.substr(0, 64)) + "\""};
   constexpr std::size_t kToSeconds = 19;  // 2026-01-02T15:04:05
   if (text.size() < kToSeconds) return error;
-  std::string seconds(text.substr(0, kToSeconds));
-  if (seconds[10] == ' ' || seconds[10] == 't') seconds[10] = 'T';
+  std::string to_the_second(text.substr(0, kToSeconds));
+  if (to_the_second[10] == ' ' || to_the_second[10] == 't') to_the_second[10] = 'T';
   std::string_view rest = text.substr(kToSeconds);
   std::string fraction;
   if (!rest.empty() && rest.front() == '.') {
@@ -51,7 +51,7 @@ Result<WallTime> parse_vendor_time(std::string_view text) {
   }
   fraction.resize(3, '0');
   const auto east = offset(rest);
-  const Result<WallTime> local = parse_utc(seconds + "." + fraction + "Z");
+  const Result<WallTime> local = parse_utc(to_the_second + "." + fraction + "Z");
   if (!east || !local) return error;
   return *local - *east;
 }
