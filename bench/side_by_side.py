@@ -168,7 +168,7 @@ def main():
                                "f'{n} {m.version(n)}' for n in ('torch','transformers','peft','trl')))"],
                               capture_output=True, text=True).stdout.strip()
     lines = ["# Ours and the peers, side by side", "",
-             "Made by `./dev bench`: `bench/side_by_side.py` says how each figure is taken.", "",
+             "Made by `./dev bench peers`: `bench/side_by_side.py` says how each figure is taken.", "",
              f"SmolLM2-135M-Instruct, GSM8K cut to {LENGTH} tokens, {BATCH} conversations a step, LoRA of rank {RANK} on all "
              f"linear layers, bf16. {datetime.date.today()}, {processor()}, {os.cpu_count()} cores. {versions}. "
              f"{words.rounds} rounds of {words.steps} steps; medians [least–most].", ""]
