@@ -16,7 +16,7 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-std::string last_part(std::string_view path) {
+std::string last_folder(std::string_view path) {
   while (!path.empty() && path.back() == '/') path.remove_suffix(1);
   const auto slash = path.rfind('/');
   return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
@@ -24,7 +24,7 @@ std::string last_part(std::string_view path) {
 
 // "train.messages.jsonl" -> "train"
 std::string stem(std::string_view path) {
-  const std::string name = last_part(path);
+  const std::string name = last_folder(path);
   return name.substr(0, name.find('.', 1));
 }
 
@@ -93,7 +93,7 @@ std::string run_name_prefix(const RunConfig& config) {
     size = std::to_string(std::min(most, config.data.sample_size.value_or(most)));
   }
   const std::string dataset = config.data.path.empty() ? "" : stem(config.data.path.front());
-  return named(last_part(config.model.base), "model") + "-" + named(dataset, "data") + "-" + size;
+  return named(last_folder(config.model.base), "model") + "-" + named(dataset, "data") + "-" + size;
 }
 
 Result<std::string> choose_run_name(const RunConfig& config, const std::vector<std::string>& taken,
