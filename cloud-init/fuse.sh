@@ -164,21 +164,23 @@ wait_here() {
   done
 }
 
-# Asks the provider once. An answer is no reason to stop asking: accepted is not gone. The request is
-# data: a curl configuration for this provider, with its credential, readable by root alone.
+# Asks the provider once; whether it accepted. That is no reason to stop asking: accepted is not gone.
+# The request is data: a curl configuration for this provider, with its credential, readable by root
+# alone.
 ask_provider() {
   if [ -n "${MAYFLY_HOST_PROGRAM:-}" ]; then
     # Provider local. Without the mark of the instance's own processes: this one must outlive them.
     env -u MAYFLY_INSTANCE_ID "$MAYFLY_HOST_PROGRAM" local-end --instance "$MAYFLY_INSTANCE_DIR"
     return
   fi
-  [ -s "$S/destroy.curl" ] || { echo "fuse: there is no destroy request"; return; }
+  [ -s "$S/destroy.curl" ] || { echo "fuse: there is no destroy request"; return 1; }
   code=$(curl_request)
   # 6: the name is not known. The address as it was last seen (watch.sh), if it was.
   if [ $? = 6 ] && [ -s "$M/destroy.address" ]; then
     code=$(curl_request --resolve "$(cat "$M/destroy.address")")
   fi
   echo "fuse: the provider says ${code:-nothing}"
+  case "$code" in 2??) ;; *) return 1 ;; esac
 }
 curl_request() {
   curl -q -s -o /dev/null -w '%{http_code}' --connect-timeout 10 --max-time 30 "$@" -K "$S/destroy.curl"
@@ -203,12 +205,11 @@ power_off() {
 fire() {
   echo "fuse: ends this instance: $1"
   { cat "$D/fuse-fired" || put "$D/fuse-fired" "$1"; } > /dev/null 2>&1
-  # Nothing is uploaded any more, by no life after a reboot.
-  rm -f "$S/secrets.kept" 2> /dev/null
   round=0
   while :; do
     if managed; then timeout 10 systemctl kill --signal=KILL mayfly-trainer.service; fi
-    ask_provider
+    # A machine that the provider does not take yet may reboot, and its agent upload what is not safe.
+    if ask_provider; then rm -f "$S/secrets.kept"; fi
     round=$((round + 1))
     if [ -z "$R" ]; then power_off "$round"; fi
     sleep "$AGAIN"
