@@ -88,6 +88,10 @@ void Decision::watch_for_stall() {
 }
 
 void Decision::after_crash() {
+  if (seen_.trainer.memory_ran_out) {
+    state_.failure_kind = "out_of_memory";
+    state_.failure = "the machine's memory ran out, and the kernel killed the trainer";
+  }
   if (state_.highest_step > state_.step_at_crash) state_.restarts_without_progress = 0;
   state_.step_at_crash = state_.highest_step;
   const bool explained = !state_.failure.empty() || state_.stall_kill;

@@ -130,6 +130,7 @@ void fields(auto& policy, auto&& field) requires Is<decltype(policy), AgentPolic
 void fields(auto& trainer, auto&& field) requires Is<decltype(trainer), TrainerView> {
   field("kind", trainer.kind);
   field("code", trainer.code);
+  field("memory_ran_out", trainer.memory_ran_out);
 }
 
 void fields(auto& newest, auto&& field) requires Is<decltype(newest), NewestCheckpoint> {

@@ -85,12 +85,25 @@ Result<std::string> ask_systemd(std::vector<std::string> words) {
   return text;
 }
 
+// How many processes the kernel has killed because memory ran out, in a group's limit or
+// everywhere: the line `oom_kill` of /proc/vmstat (since Linux 4.13). 0 where it has none.
+std::int64_t kernel_kills() {
+  std::ifstream counters("/proc/vmstat");
+  std::string name;
+  std::int64_t count = 0;
+  while (counters >> name >> count) {
+    if (name == "oom_kill") return count;
+  }
+  return 0;
+}
+
 }  // namespace
 
 TrainerProcess::TrainerProcess(std::filesystem::path program, RunDirectory run, std::string unit)
     : program_(std::move(program)), run_(std::move(run)), unit_(std::move(unit)) {}
 
 void TrainerProcess::adopt() {
+  kernel_kills_before_ = kernel_kills();
   if (!unit_.empty()) {
     process_ = process_of_unit();
     if (process_) {
@@ -116,6 +129,8 @@ void TrainerProcess::adopt() {
 }
 
 Status TrainerProcess::start() {
+  kernel_kills_before_ = kernel_kills();
+  was_killed_here_ = false;
   if (!unit_.empty()) return start_unit();
   SpawnSpec spec;
   spec.argv = {program_.string(), "sft", "--run-dir", run_.root.string()};
@@ -125,7 +140,7 @@ Status TrainerProcess::start() {
   spec.own_group = true;
   const Result<pid_t> started = spawn(spec);
   if (!started) {
-    last_ = {TrainerView::Kind::exited, 127};
+    note_end(127);
     return started.error();
   }
   const auto process = find_process(*started);
@@ -139,7 +154,13 @@ Status TrainerProcess::start() {
 
 void TrainerProcess::send(int signal) {
   if (!process_ || view().kind != TrainerView::Kind::running) return;
+  if (signal == SIGKILL) was_killed_here_ = true;
   ::kill(signal == SIGKILL ? -process_->group : process_->pid, signal);
+}
+
+void TrainerProcess::note_end(std::optional<int> code) {
+  const bool is_killed = code == 128 + SIGKILL && !was_killed_here_;
+  last_ = {TrainerView::Kind::exited, code, is_killed && kernel_kills() > kernel_kills_before_};
 }
 
 TrainerView TrainerProcess::view() {
@@ -148,16 +169,16 @@ TrainerView TrainerProcess::view() {
     int status = 0;
     const pid_t done = ::waitpid(process_->pid, &status, WNOHANG);
     if (done == 0) return {TrainerView::Kind::running, {}};
-    last_ = {TrainerView::Kind::exited, {}};
-    if (done > 0) last_.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    std::optional<int> code;
+    if (done > 0) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    note_end(code);
   } else {
     // Not our child: it was an earlier agent's. How it ended, only its events can tell.
     const auto now = find_process(process_->pid);
     if (now && now->alive() && now->start_ticks == process_->start_ticks) {
       return {TrainerView::Kind::running, {}};
     }
-    last_ = {TrainerView::Kind::exited, {}};
-    if (!unit_.empty()) last_.code = code_of_unit();
+    note_end(unit_.empty() ? std::nullopt : code_of_unit());
   }
   process_.reset();
   return last_;
@@ -178,7 +199,7 @@ Status TrainerProcess::start_unit() {
   if (process_) {
     log_info("trainer started  pid=" + std::to_string(process_->pid));
   } else {
-    last_ = {TrainerView::Kind::exited, started ? code_of_unit() : 127};  // over already, or never
+    note_end(started ? code_of_unit() : 127);  // over already, or never
   }
   if (!started) return started.error();
   return Unit{};

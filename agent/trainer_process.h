@@ -9,6 +9,7 @@
 // as another user, without a network, without any right. Then systemd is asked what became of it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ class TrainerProcess {
 
  private:
   Status start_unit();
+  // Fills `last_` when the trainer has ended; `code` as TrainerView has it.
+  void note_end(std::optional<int> code);
   // How systemd says that the unit's program ended.
   std::optional<int> code_of_unit() const;
   std::optional<ProcessInfo> process_of_unit() const;
@@ -46,6 +49,8 @@ class TrainerProcess {
   std::string unit_;
   std::optional<ProcessInfo> process_;
   bool is_child_ = false;
+  bool was_killed_here_ = false;
+  std::int64_t kernel_kills_before_ = 0;
   TrainerView last_;
 };
 

@@ -113,7 +113,8 @@ TEST_F(ReplayTest, WhatIsRecordedOtherwiseIsFoundAtItsLine) {
     nlohmann::json record = *parse_json(line, "line");
     record.erase("length");
     record.erase("crc32c");
-    if (number == 9) record["seen"]["trainer"] = {{"kind", 1}, {"code", nullptr}};  // still runs
+    if (number == 9)
+      record["seen"]["trainer"].update({{"kind", 1}, {"code", nullptr}});  // still runs
     changed += sealed_line(json_line(record)) + "\n";
   }
   const Result<ReplayReport> report = replay(changed);

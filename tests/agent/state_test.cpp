@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <csignal>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "agent/ending.h"
 #include "agent/state_json.h"
 #include "core/json.h"
 
@@ -317,6 +318,22 @@ TEST_F(StateTest, ACrashedTrainerIsRestartedOnceForTheSameReason) {
   EXPECT_FALSE(did("start_trainer"));
   EXPECT_EQ(state_.reason, StopReason::failed);
   EXPECT_EQ(state_.detail, "CUDA error");
+}
+
+TEST_F(StateTest, ATrainerThatTheKernelKilledForItsMemoryEndsAsOutOfMemory) {
+  start_training();
+  for (int crash = 0; crash < 2; ++crash) {
+    step_to(2);
+    seen_.trainer = {TrainerView::Kind::exited, 137, true};
+    turn();
+    EXPECT_EQ(did("start_trainer"), crash == 0);
+    seen_.trainer.kind = kRunning;
+    if (crash == 0) say(StartedEvent{});
+    turn();
+  }
+  EXPECT_EQ(state_.reason, StopReason::failed);
+  EXPECT_THAT(state_.detail, testing::HasSubstr("memory ran out"));
+  EXPECT_EQ(ending_code(policy_, state_, {}), ExitCode::out_of_memory);
 }
 
 TEST_F(StateTest, ProgressBetweenTwoCrashesEarnsAnotherRestart) {

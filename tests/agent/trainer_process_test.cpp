@@ -3,6 +3,7 @@
 #include "agent/trainer_process.h"
 
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -103,6 +104,55 @@ TEST_F(TrainerProcessTest, AKilledOneIsTold) {
   ASSERT_TRUE(trainer.start());
   trainer.send(SIGKILL);
   EXPECT_EQ(wait_for_end(trainer).code, 128 + SIGKILL);
+}
+
+// A group of processes that may have 32 MB, in either version of the kernel's interface.
+class SmallMemory {
+ public:
+  SmallMemory() {
+    const std::filesystem::path root = "/sys/fs/cgroup";
+    const bool first = std::filesystem::exists(root / "memory/memory.limit_in_bytes");
+    group_ = root / (first ? "memory" : "") / ("mayfly-test-" + std::to_string(::getpid()));
+    std::error_code code;
+    std::filesystem::create_directory(group_, code);
+    std::ofstream(group_ / (first ? "memory.limit_in_bytes" : "memory.max"))
+        << (32 << 20) << std::flush;
+    const auto limit = read_file(group_ / (first ? "memory.limit_in_bytes" : "memory.max"));
+    is_there_ = limit && limit->starts_with("33554432");
+  }
+  ~SmallMemory() {
+    std::error_code code;
+    std::filesystem::remove(group_, code);
+  }
+  bool is_there() const {
+    return is_there_;
+  }
+  std::string members() const {
+    return (group_ / "cgroup.procs").string();
+  }
+
+ private:
+  std::filesystem::path group_;
+  bool is_there_ = false;
+};
+
+TEST_F(TrainerProcessTest, OneThatTheKernelKilledForItsMemoryIsToldFromOthers) {
+  const SmallMemory group;
+  if (!group.is_there()) GTEST_SKIP() << "no group with a limit of memory can be made here";
+  const auto ends = [&](const std::string& what) {
+    const auto program = put("train", "#!/bin/sh\n" + what + "\n");
+    std::filesystem::permissions(program, std::filesystem::perms(0755));
+    TrainerProcess trainer(program, run_, "");
+    EXPECT_TRUE(trainer.start());
+    return wait_for_end(trainer);
+  };
+  const TrainerView killed = ends("kill -9 $$");
+  EXPECT_EQ(killed.code, 128 + SIGKILL);
+  EXPECT_FALSE(killed.memory_ran_out);
+  const TrainerView greedy = ends("echo $$ > " + group.members() +
+                                  " && exec tail /dev/zero");  // which keeps the last line
+  EXPECT_EQ(greedy.code, 128 + SIGKILL);
+  EXPECT_TRUE(greedy.memory_ran_out);
 }
 
 TEST_F(TrainerProcessTest, ANewLifeOfTheAgentTakesOverTheTrainer) {
