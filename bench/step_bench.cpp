@@ -47,7 +47,10 @@ std::vector<PackedBatch> batches_of(const Dataset& data, at::Device device) {
 void train_steps(benchmark::State& state, bool bf16, TrainOn train_on) {
   const ComputeDevice device = must(choose_device(Device::cpu, bf16));
   const LoadedModel model = must(load_model(smollm2_folder(), kToday, device, {}));
-  LoraAdapter adapter = must(make_adapter(model.transformer, {.r = 16, .alpha = 32.0}, 42));
+  LoraConfig lora;
+  lora.r = 16;
+  lora.alpha = 32.0;
+  LoraAdapter adapter = must(make_adapter(model.transformer, lora, 42));
   AdamW optimizer({}, adapter.values());
   const std::vector<PackedBatch> batches =
       batches_of(data_for(model.text, train_on), device.device);
