@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
@@ -16,7 +17,10 @@
 #include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
+#include "trainer/ops/amx_attention.h"
+#include "trainer/ops/amx_tiles.h"
 #include "trainer/ops/device_ops.h"
+#include "trainer/ops/on_rows.h"
 
 namespace mayfly {
 
@@ -124,6 +128,57 @@ AttentionGradients flash_backward(const AttentionForm& form, const at::Tensor& d
   return {dq.contiguous(), dk.contiguous(), dv.contiguous()};
 }
 
+bool has_tiles(const at::Tensor& q) {
+  const std::int64_t width = q.size(2);
+  return q.is_cpu() && q.scalar_type() == at::kBFloat16 && width % 32 == 0 && width <= 256 &&
+         amx_ready();
+}
+
+// Rows `first` and on of one head of x (N, heads, E).
+template <class T>
+HeadRows<T> head_rows(const at::Tensor& x, std::int64_t first, std::int64_t head) {
+  return {row_data<Bf16>(x) + (first * x.size(1) + head) * x.size(2), x.size(1) * x.size(2)};
+}
+
+// Document after document and head after head, each by itself, in several threads.
+AttentionGradients tiles_backward(const AttentionForm& form, const at::Tensor& dout_any,
+                                  const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const AttentionForward& forward,
+                                  const std::vector<std::int64_t>& starts) {
+  const at::Tensor dout = dout_any.contiguous();
+  AttentionGradients all{at::empty_like(q), at::empty_like(k), at::empty_like(v)};
+  const std::int64_t heads = k.size(1), width = q.size(2), group = q.size(1) / heads;
+  const auto documents = static_cast<std::int64_t>(starts.size()) - 1;
+  const auto bytes = static_cast<std::int64_t>(amx_attention_scratch(longest(starts), width));
+  at::parallel_for(0, documents * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    const at::Tensor scratch = at::empty({bytes}, at::kByte);
+    for (std::int64_t task = begin; task < end; ++task) {
+      const auto document = static_cast<std::size_t>(task / heads);
+      const std::int64_t head = task % heads, first = starts[document];
+      const at::Tensor& lse = forward.normalizers[document];  // (1, H, T)
+      amx_attention_backward(
+          {.tokens = starts[document + 1] - first,
+           .head_width = width,
+           .group = group,
+           .window = form.window,
+           .scale = static_cast<float>(scale_of(form, q)),
+           .q = head_rows<const Bf16>(q, first, head * group),
+           .out = head_rows<const Bf16>(forward.out, first, head * group),
+           .dout = head_rows<const Bf16>(dout, first, head * group),
+           .k = head_rows<const Bf16>(k, first, head),
+           .v = head_rows<const Bf16>(v, first, head),
+           .normalizer = lse.const_data_ptr<float>() + head * group * lse.stride(1),
+           .normalizer_step = lse.stride(2),
+           .normalizer_head_step = lse.stride(1),
+           .dq = head_rows<Bf16>(all.dq, first, head * group),
+           .dk = head_rows<Bf16>(all.dk, first, head),
+           .dv = head_rows<Bf16>(all.dv, first, head)},
+          reinterpret_cast<std::byte*>(scratch.data_ptr()));
+    }
+  });
+  return all;
+}
+
 }  // namespace
 
 AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width,
@@ -167,6 +222,9 @@ AttentionGradients attention_backward(const at::Tensor& dout, const at::Tensor& 
                                       const AttentionForm& form) {
   if (form.backend == AttentionBackend::flash) {
     return flash_backward(form, dout, q, k, v, forward, starts);
+  }
+  if (form.backend == AttentionBackend::fused && has_tiles(q)) {
+    return tiles_backward(form, dout, q, k, v, forward, starts);
   }
   AttentionGradients all{at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   for (std::size_t i = 1; i < starts.size(); ++i) {
