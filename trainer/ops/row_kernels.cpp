@@ -15,10 +15,9 @@ namespace {
 
 constexpr int kLanes = 32;
 
-// e^x to 2 units of 2^-23 for x in [-87, 88]; beyond, the value at the limit. Cody-Waite reduction
-// and the polynomial of Cephes' expf (Moshier 1992), in operations that vectorise.
-MAYFLY_INLINE float exponential(float x) {
-  x = std::min(std::max(x, -87.0f), 88.0f);
+// e^x to 2 units of 2^-23 for x in [-87, 88]. Cody-Waite reduction and the polynomial of Cephes'
+// expf (Moshier 1992), in operations that vectorise.
+MAYFLY_INLINE float exponential_within(float x) {
   constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: adding it leaves a whole number
   const float shifted = x * 1.44269504f + kRounder;
   const float n = shifted - kRounder;
@@ -34,8 +33,20 @@ MAYFLY_INLINE float exponential(float x) {
   return std::bit_cast<float>(std::bit_cast<std::int32_t>(p) + power);
 }
 
+// Beyond, the value at the limit; NaN stays NaN.
+MAYFLY_INLINE float exponential(float x) {
+  return exponential_within(std::min(std::max(x, -87.0f), 88.0f));
+}
+
+// Of a NaN some number: who multiplies by x has it back. The limit is set on the bits, since of a
+// comparison of floats the compiler makes three paths and walks them all.
 MAYFLY_INLINE float sigmoid(float x) {
-  return 1.0f / (1.0f + exponential(-x));
+  constexpr std::uint32_t kSign = 0x80000000u;
+  constexpr auto kMost = std::bit_cast<std::int32_t>(87.0f);
+  const auto bits = std::bit_cast<std::uint32_t>(-x);
+  const auto size = std::min(static_cast<std::int32_t>(bits & ~kSign), kMost);
+  const auto within = static_cast<std::uint32_t>(size) | (bits & kSign);
+  return 1.0f / (1.0f + exponential_within(std::bit_cast<float>(within)));
 }
 
 // Sum over i of term(i), in a fixed order.
