@@ -100,11 +100,11 @@ LayerEvidence layer_evidence() {
   evidence.boot_id = boot_id();
   if (const auto uptime = number_in("/proc/uptime")) evidence.uptime_seconds = *uptime;
   if (!evidence.local) return evidence;
-  const pid_t session = ::getsid(0);
+  const std::string scripts = (evidence.root / "opt/mayfly").string();
   for (const ProcessInfo& process : all_processes()) {
-    if (!process.alive() || process.session != session) continue;
+    if (!process.alive()) continue;
     const auto text = read_file("/proc/" + std::to_string(process.pid) + "/cmdline");
-    if (!text) continue;
+    if (!text || text->find(scripts) == std::string::npos) continue;
     std::string command = *text;
     while (command.ends_with('\0')) command.pop_back();
     std::replace(command.begin(), command.end(), '\0', ' ');

@@ -173,6 +173,11 @@ ask_provider() {
     env -u MAYFLY_INSTANCE_ID "$MAYFLY_HOST_PROGRAM" local-end --instance "$MAYFLY_INSTANCE_DIR"
     return
   fi
+  if [ -n "$R" ] && [ -s "$R/host.sh" ]; then
+    # An attached host: our processes and our folder end, this one and the machine do not.
+    sh -c "$(cat "$R/host.sh")" mayfly end "$R" "${MAYFLY_INSTANCE_ID:-none}"
+    return
+  fi
   [ -s "$S/destroy.curl" ] || { echo "fuse: there is no destroy request"; return 1; }
   code=$(curl_request)
   # 6: the name is not known. The address as it was last seen (watch.sh), if it was.

@@ -8,6 +8,7 @@
 #include "core/provider/cloud_keys.h"
 #include "core/provider/registry.h"
 #include "core/user_folders.h"
+#include "launcher/attached_host.h"
 #include "launcher/cloud_access.h"
 
 namespace mayfly {
@@ -41,6 +42,7 @@ Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock
 
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price) {
+  if (name == "attached") return attached_runs(desk);
   if (cloud_row(name) != nullptr) return cloud_named(std::string(name), desk.clock);
   return make_provider(name, ProviderSettings{price, desk.state_dir, {}}, desk.clock);
 }

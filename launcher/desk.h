@@ -27,7 +27,7 @@ struct Desk {
 Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock& clock);
 
 // The provider of a run; `price` matters only for what it is about to create. A cloud's key comes
-// from the environment (cloud_access.h).
+// from the environment (cloud_access.h), attached hosts from the list of runs (attached_host.h).
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price = {});
 

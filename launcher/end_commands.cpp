@@ -173,9 +173,11 @@ Result<ExitCode> down_command(const CommandLine& line, Desk& desk) {
                               {"error", gone ? "" : gone.error().message}});
     if (gone) {
       if (desk.flags.json) continue;
-      print(target.name + (target.instances.empty()
-                               ? ": it has no machine\n"
-                               : ": gone, confirmed by the provider's listing\n"));
+      const char* const gone_text =
+          target.provider == "attached"
+              ? ": gone from its host, confirmed there; the host goes on\n"
+              : ": gone, confirmed by the provider's listing\n";
+      print(target.name + (target.instances.empty() ? ": it has no machine\n" : gone_text));
       continue;
     }
     code = ExitCode::not_verified;

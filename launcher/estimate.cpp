@@ -55,6 +55,7 @@ Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
     return {status->tokens_per_second, "speed measured in run " + run->name};
   }
   if (offer.provider == "local") return of_processor(model.parameters());
+  if (offer.gpu.empty()) return {0, "speed not known: the machine has no GPU that it tells of"};
   const auto row = gpu_row(offer.gpu);
   if (!row) return {0, "speed not known: " + offer.gpu + " is not in the table of GPUs"};
   std::array<char, 160> text{};
@@ -70,7 +71,8 @@ double seconds_around(const std::string& provider, std::int64_t model_bytes,
   if (provider == "local") return kAroundHere;
   const double bytes_per_second = std::max(1.0, mbps.value_or(kCommonMbps)) * 1e6 / 8;
   const auto fetched = static_cast<double>(model_bytes + download_bytes(runtime)) + kProgramBytes;
-  return kCloudBoots + fetched / bytes_per_second +
+  const double boots = provider == "attached" ? kAroundHere : kCloudBoots;
+  return boots + fetched / bytes_per_second +
          static_cast<double>(unpacked_bytes(runtime)) / kUnpackedPerSecond;
 }
 

@@ -41,8 +41,9 @@ StepCount count_steps(std::int64_t examples, const TrainConfig& train);
 Estimate estimate_run(const DataCounts& train, const DataCounts& held_out, const StepCount& steps,
                       const RunConfig& config, const Speed& speed, double around);
 // Seconds from the create call to the first step and from the last one to the end of billing.
-// local: measured, 12. A cloud: an assumption of 5 minutes to boot (vendors say 1 to 10), and
-// the programs, the trainer's libraries and the model at `mbps`; and the libraries' unpacking.
+// local: measured, 12. attached: that, and what is fetched. A cloud: an assumption of 5 minutes to
+// boot (vendors say 1 to 10), and the programs, the trainer's libraries and the model at `mbps`;
+// and the libraries' unpacking.
 double seconds_around(const std::string& provider, std::int64_t model_bytes,
                       const std::vector<PlannedWheel>& runtime, std::optional<double> mbps);
 // What `seconds` cost, at the price, in whole billing steps.

@@ -11,6 +11,7 @@
 #include "core/provider/destroy_file.h"
 #include "core/run/directory.h"
 #include "core/tar.h"
+#include "launcher/attached_host.h"
 #include "launcher/follow.h"
 
 namespace mayfly {
@@ -135,12 +136,27 @@ Instance reached_by(const SshConfig& config, Instance instance) {
   return instance;
 }
 
+// "" : it has no address yet.
+std::string address_of(const Handover& handover, const Instance& instance) {
+  if (handover.plan.offer.provider == "attached") return instance.address;
+  return ssh_address(reached_by(handover.plan.config.ssh, instance));
+}
+
+Result<SshLink> link_to(const Handover& handover, const std::string& address, const Desk& desk) {
+  KnownRun run;
+  run.run_id = handover.plan.run_id;
+  run.provider = handover.plan.offer.provider;
+  run.address = address;
+  run.ssh_key = handover.plan.config.ssh.key.value_or("");
+  return link_of(run, desk.state_dir);
+}
+
 // One try: a connection, a question, the archive. False: later.
 Result<bool> try_once(const Handover& handover, const Instance& instance, Provider& provider,
                       Desk& desk) {
-  const std::string address = ssh_address(reached_by(handover.plan.config.ssh, instance));
+  const std::string address = address_of(handover, instance);
   if (address.empty()) return false;
-  const Result<SshLink> link = SshLink::to(address, handover.plan.run_id, desk.state_dir);
+  const Result<SshLink> link = link_to(handover, address, desk);
   if (!link) return link.error();
   Result<Answer> answer = ask(*link);
   if (!answer && !handover.start_script.empty()) {

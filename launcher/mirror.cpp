@@ -6,6 +6,7 @@
 #include "core/atomic_file.h"
 #include "core/base64.h"
 #include "core/run/directory.h"
+#include "launcher/attached_host.h"
 #include "launcher/ssh_link.h"
 
 namespace mayfly {
@@ -66,7 +67,7 @@ bool is_elsewhere(const KnownRun& run) {
 
 Status refresh_mirror(const KnownRun& run, MirrorDepth depth, const Desk& desk) {
   if (!is_elsewhere(run)) return Unit{};
-  const Result<SshLink> link = SshLink::to(run.address, run.run_id, desk.state_dir);
+  const Result<SshLink> link = link_of(run, desk.state_dir);
   if (!link) return link.error();
   std::string words = "show";
   for (const MirroredFile& file : kFiles) {
@@ -90,7 +91,7 @@ Status deliver_request(const KnownRun& run, const Request& request, const Desk& 
     return Error{ErrorKind::unreachable, "the machine of " + run.name + " was not reached yet",
                  "see `status " + run.name + "`"};
   }
-  const Result<SshLink> link = SshLink::to(run.address, run.run_id, desk.state_dir);
+  const Result<SshLink> link = link_of(run, desk.state_dir);
   if (!link) return link.error();
   const RequestFile file = request_file(request);
   const Result<CommandAnswer> said = link->receive("request " + file.name, file.text, kLookTakes);

@@ -88,6 +88,12 @@ std::string branches_line(const PlannedRun& planned) {
 
 std::string machine_line(const PlannedRun& planned) {
   const PlannedOffer& offer = planned.plan.offer;
+  if (offer.provider == "attached") {
+    return "attached: " + offer.region + ", " +
+           (offer.gpu_count > 0 ? gpus_text(planned.offers.front()) : "no GPU") +
+           ", which runs already; nothing is created but a folder there, ~/.mayfly/" +
+           planned.plan.run_id;
+  }
   std::string text = offer.provider + ", " + offer.instance_type;
   const bool here = offer.provider == "local";
   if (!here) {
@@ -142,7 +148,10 @@ std::string limits_line(const LimitsConfig& limits, const Price& price) {
   return text;
 }
 
-std::string end_line(const LimitsConfig& limits) {
+std::string end_line(const LimitsConfig& limits, const std::string& provider) {
+  if (provider == "attached") {
+    return "the agent ends itself and removes that folder; the host goes on, ended by nobody here";
+  }
   const auto words = [](AtEnd end) {
     return end == AtEnd::destroy ? std::string("destroyed")
                                  : std::string("KEPT, and goes on billing");
@@ -174,7 +183,9 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("", data_line(planned));
   line("training", training_line(planned));
   line("machine", machine_line(planned));
-  if (!planned.offers.empty()) line("", others_line(planned));
+  if (!planned.offers.empty() && plan.offer.provider != "attached") {
+    line("", others_line(planned));
+  }
   if (!plan.runtime.empty()) line("libraries", libraries_line(plan.runtime));
   line("memory", memory_line(planned.memory));
   std::string hub = plan.hub_repo + " at " + plan.hub_endpoint;
@@ -193,7 +204,7 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   }
   line("estimate", styled(terminal, Style::bold, cost) + " (" + plan.estimate.basis + ")");
   line("limits", limits_line(config.limits, plan.offer.price));
-  line("end", end_line(config.limits));
+  line("end", end_line(config.limits, plan.offer.provider));
   line("layers", layers_text(planned_layers(plan.offer.provider, fuse_of(plan))) +
                      "; the fuse ends it " + format_duration(fuse_of(plan)) +
                      " after its boot at the latest");

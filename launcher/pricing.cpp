@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/config/run_config.h"
+#include "launcher/attached_host.h"
 #include "launcher/estimate.h"
 #include "launcher/figures.h"
 #include "launcher/rental_wish.h"
@@ -19,7 +20,8 @@ std::int64_t longest_of(const PlannedRun& planned) {
   return std::max<std::int64_t>(1, planned.train.longest);
 }
 
-void weigh_here(PlannedRun& planned) {
+// In `there` bytes of memory, by the processor.
+void weigh_on_processor(PlannedRun& planned, std::int64_t there, const std::string& machine) {
   const RunConfig& config = planned.plan.config;
   TrainingShape shape;
   shape.examples_at_once = batch_sizes(config.train).per_device;
@@ -28,12 +30,16 @@ void weigh_here(PlannedRun& planned) {
   shape.quant = config.quant;
   shape.checkpointing = config.train.gradient_checkpointing;
   planned.memory = training_memory(planned.architecture, config.lora, shape);
-  const std::int64_t there = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
   if (there <= 0 || planned.memory.total() <= there) return;
   planned.mistakes.push_back("training needs about " + format_gb(planned.memory.total()) +
-                             " of memory and this machine has " + format_gb(there) +
+                             " of memory and " + machine + " has " + format_gb(there) +
                              ": a smaller train.per_device_batch_size or data.cutoff_len, or a "
                              "smaller model");
+}
+
+void weigh_here(PlannedRun& planned) {
+  weigh_on_processor(planned, std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE),
+                     "this machine");
 }
 
 void weigh_on_gpu(PlannedRun& planned, const Offer& offer) {
@@ -67,7 +73,8 @@ void note_waste(PlannedRun& planned, const Offer& offer, double around) {
                                " of the bill: --num-gpus 1");
   }
   const double training = planned.plan.estimate.seconds - around;
-  if (offer.provider != "local" && training < around / 10) {
+  const bool rented = offer.provider != "local" && offer.provider != "attached";
+  if (rented && training < around / 10) {
     planned.mistakes.push_back(
         "training takes about " + duration(training) + " and the machine's start and end " +
         duration(around) + ": the data (" + std::to_string(planned.train.examples) +
@@ -87,7 +94,7 @@ void note_limits(PlannedRun& planned) {
     notes.push_back("the estimate is longer than limits.ttl_hours: the run will be ended early");
   }
   if (planned.plan.offer.price.per_hour.micros == 0) {
-    notes.push_back("this machine is free, so the spend limit cannot fire; give --price to try it");
+    notes.push_back("the machine is free, so the spend limit cannot fire; give --price to try it");
   }
 }
 
@@ -109,10 +116,35 @@ void note_unused_wishes(const InstanceConfig& instance, std::vector<std::string>
   add(instance.min_upload_mbps.has_value(), "min_upload_mbps");
   add(instance.min_download_mbps.has_value(), "min_download_mbps");
   add(instance.nvlink.has_value(), "nvlink");
-  if (!names.empty()) notes.push_back("this machine is taken as it is; not used: " + names);
+  if (!names.empty()) notes.push_back("the machine is taken as it is; not used: " + names);
 }
 
 }  // namespace
+
+Status put_on_host(PlannedRun& planned, const std::vector<KnownRun>& known,
+                   const std::filesystem::path& state_dir) {
+  const RunConfig& config = planned.plan.config;
+  const Result<SshHost> host = attached_host(config);
+  if (!host) return host.error();
+  Result<HostFacts> facts = look_at_host(*host, state_dir);
+  if (!facts) return facts.error();
+  if (!facts->lacks.empty()) {
+    std::string list;
+    for (const std::string& one : facts->lacks) list += (list.empty() ? "" : ", ") + one;
+    return Error{ErrorKind::unsupported, host->address + " lacks what a run needs: " + list};
+  }
+  facts->offer.price.per_hour = config.instance.price.value_or(Usd{});
+  planned.offers = {facts->offer};
+  planned.fitting = planned.offers;
+  planned.machine_named = true;
+  planned.notes.push_back("nothing is rented: " + host->address +
+                          " goes on when the run ends, and so does its bill; end it yourself");
+  if (facts->runs > 0) {
+    planned.notes.push_back("the host has " + std::to_string(facts->runs) +
+                            " other runs of mayfly, or what is left of them, in ~/.mayfly");
+  }
+  return put_on(planned, facts->offer, known);
+}
 
 Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRun>& known) {
   RunPlan& plan = planned.plan;
@@ -132,11 +164,15 @@ Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRu
   plan.estimate =
       estimate_run(planned.train, planned.held_out, planned.steps, config, speed, around);
   plan.estimate.cost = cost_of(plan.offer.price, plan.estimate.seconds);
+  if (local || offer.provider == "attached") note_unused_wishes(config.instance, planned.notes);
   if (local) {
     weigh_here(planned);
-    note_unused_wishes(config.instance, planned.notes);
   } else {
-    weigh_on_gpu(planned, offer);
+    if (offer.provider == "attached" && offer.gpu_count == 0) {
+      weigh_on_processor(planned, kGigabyte * offer.memory_gb, "the host");
+    } else {
+      weigh_on_gpu(planned, offer);
+    }
     weigh_disk(planned, offer);
   }
   note_waste(planned, offer, around);

@@ -58,7 +58,8 @@ ReapItem judge(const Instance& instance, const KnownRun* run, WallTime now) {
   }
   // Until it was set up it has nothing but its fuse, and at some clouds not even a way to end
   // itself.
-  if (cloud_row(run->provider) != nullptr && run->address.empty() && !is_alive(run->launcher)) {
+  const bool cloud = cloud_row(run->provider) != nullptr;
+  if (cloud && run->address.empty() && !is_alive(run->launcher)) {
     item.verdict = ReapVerdict::destroy;
     item.why = "it was never set up, and the launch that made it is not alive";
     return item;
@@ -157,6 +158,10 @@ class Reaper {
     }
     for (const KnownRun& run : runs) {
       if (!may_be_billing(run) || providers_.contains(run.provider)) continue;
+      if (run.provider == "attached") {
+        if (auto hosts = provider_of(desk_, "attached")) providers_["attached"] = std::move(*hosts);
+        continue;
+      }
       doubts_.push_back(run.name + " is at " + run.provider + ", which there is no key for");
     }
   }

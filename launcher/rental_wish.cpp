@@ -37,8 +37,9 @@ Fit fit_of(const Offer& offer, const Architecture& model, const RunConfig& confi
 
 }  // namespace
 
-Result<std::string> provider_for(ProviderName named, const Environment& environment) {
-  if (named != ProviderName::automatic) return std::string(enum_name(named));
+Result<std::string> provider_for(const RunConfig& config, const Environment& environment) {
+  if (config.provider != ProviderName::automatic) return std::string(enum_name(config.provider));
+  if (config.instance.host) return std::string(enum_name(ProviderName::attached));
   std::string with_key, list;
   int clouds = 0;
   for (const CloudRow& row : cloud_rows()) {

@@ -12,9 +12,10 @@
 
 namespace mayfly {
 
-// The provider of a run: the one that is named; else the only cloud that there is a key for; else
-// "local", this machine. Error: usage (keys for several clouds, and none is named).
-Result<std::string> provider_for(ProviderName named, const Environment& environment);
+// The provider of a run: the one that is named; "attached" where a host is; else the only cloud
+// that there is a key for; else "local", this machine. Error: usage (keys for several clouds, and
+// none is named).
+Result<std::string> provider_for(const RunConfig& config, const Environment& environment);
 
 // What is to be rented from `provider`. Defaults where nothing is said: shadeform B200, lium and
 // lambda A100, aws a spot g4dn.xlarge in us-east-1 (the type goes away when a GPU is named), each

@@ -16,6 +16,7 @@
 #include "core/run/run_status.h"
 #include "core/run/user_data.h"
 #include "core/user_folders.h"
+#include "launcher/attached_host.h"
 #include "launcher/cloud_access.h"
 #include "launcher/cloud_launch.h"
 #include "launcher/embedded_hub.h"
@@ -102,6 +103,10 @@ KnownRun entry_of(const RunPlan& plan, const fs::path& plan_file) {
   run.hub_endpoint = plan.hub_endpoint;
   run.hub_repo = plan.hub_repo;
   run.launcher = process_mark(::getpid());
+  if (plan.offer.provider == "attached") {
+    run.address = plan.offer.region;
+    run.ssh_key = plan.config.ssh.key.value_or("");
+  }
   return run;
 }
 
@@ -174,12 +179,11 @@ void say_where_to_look(const RunPlan& plan, const Desk& desk) {
 // As the machine gets it, but for the host key, which is made with the machine.
 Result<std::string> start_up_file(const PlannedRun& planned) {
   const RunPlan& plan = planned.plan;
-  if (cloud_row(plan.offer.provider) == nullptr) {
+  if (plan.offer.provider == "local") {
     return render_user_data(plan, {.fuse = fuse_of(plan)});
   }
-  const BootForm form = plan.offer.provider == "shadeform" || plan.offer.provider == "lium"
-                            ? BootForm::script
-                            : BootForm::cloud_config;
+  const bool cloud_init = plan.offer.provider == "lambda" || plan.offer.provider == "aws";
+  const BootForm form = cloud_init ? BootForm::cloud_config : BootForm::script;
   return cloud_user_data(plan, form, "", "");
 }
 
@@ -212,6 +216,9 @@ Outcome start_run(const CommandLine& line, PlannedRun& planned, const Environmen
   if (!provider) return failed(provider.error());
   const Result<KnownRun> noted = note_run(plan, desk);
   if (!noted) return failed(noted.error());
+  // Where that run is, the list says.
+  if (plan.offer.provider == "attached") provider = provider_of(desk, "attached");
+  if (!provider) return failed(provider.error());
 
   const Interrupts interrupts;
   const Result<Instance> instance =
@@ -249,7 +256,12 @@ std::variant<RunConfig, Failure> read_config(const CommandLine& line, bool must_
 namespace {
 
 // "" for this machine, and for an address that is refused when the cloud is asked.
-std::string cloud_endpoint(const std::string& provider, const Environment& environment) {
+std::string cloud_endpoint(const std::string& provider, const RunConfig& config,
+                           const Environment& environment) {
+  if (provider == "attached") {
+    const Result<SshHost> host = attached_host(config);
+    return host ? "http://" + host->address.substr(host->address.find('@') + 1) : "";
+  }
   const CloudRow* const row = cloud_row(provider);
   if (row == nullptr) return "";
   const Result<CloudAccess> access = cloud_access(*row, environment);
@@ -289,8 +301,9 @@ std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig co
   std::error_code code;
   const Result<Environment> environment = environment_with_dotenv();
   if (!environment) return failed(environment.error());
-  Result<std::string> provider = provider_for(config.provider, *environment);
+  Result<std::string> provider = provider_for(config, *environment);
   if (!provider) return failed(provider.error());
+  const std::string endpoint = cloud_endpoint(*provider, config, *environment);
   const PlanInputs inputs{std::move(config),
                           std::move(*known),
                           program_folder(),
@@ -301,10 +314,13 @@ std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig co
                           desk.clock.now(),
                           *provider,
                           cache_folder(),
-                          cloud_endpoint(*provider, *environment)};
+                          endpoint};
   Result<PlannedRun> planned = make_plan(inputs);
   if (!planned) return failed(planned.error());
-  if (inputs.provider != "local") {
+  if (inputs.provider == "attached") {
+    const Status looked = put_on_host(*planned, inputs.known, desk.state_dir);
+    if (!looked) return failed(looked.error());
+  } else if (inputs.provider != "local") {
     const Status chosen = choose_machine(line, *environment, *planned, inputs.known, desk);
     if (!chosen) return failed(chosen.error());
   }

@@ -45,7 +45,8 @@ std::variant<ExitCode, Failure> run_seeds(const CommandLine& line, const RunConf
   if (const Status accepted = check_hub(plans, desk.clock); !accepted) {
     return Failure{{accepted.error()}};
   }
-  const bool local = plans.front().plan.offer.provider == "local";
+  const std::string& provider = plans.front().plan.offer.provider;
+  const bool local = provider == "local" || provider == "attached";
   std::vector<RunRow> rows;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     rows.push_back({RowKind::make, jobs[i].pod, jobs[i].run_name(), "new", std::move(plans[i])});

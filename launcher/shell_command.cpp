@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/provider/local_record.h"
+#include "launcher/attached_host.h"
 #include "launcher/ssh_link.h"
 #include "launcher/steer_commands.h"
 
@@ -92,7 +93,7 @@ Result<ExitCode> ssh_command(const CommandLine& line, Desk& desk) {
     return Error{ErrorKind::not_found, "the machine of " + run->name + " was not reached yet",
                  "see `status " + run->name + "`"};
   }
-  const Result<SshLink> link = SshLink::to(run->address, run->run_id, desk.state_dir);
+  const Result<SshLink> link = link_of(*run, desk.state_dir);
   if (!link) return link.error();
   std::vector<std::string> words = link->words();
   if (line.remote_command.empty())

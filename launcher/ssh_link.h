@@ -1,11 +1,14 @@
 // SSH to a rented machine: by the system's ssh(1), with our key, our list of host keys and no
-// other, no question asked, nothing forwarded, no settings of the user's.
+// other, no question asked, nothing forwarded, no settings of the user's. To an attached host the
+// same with the user's keys.
 //
 //   <state>/ssh/id_ed25519        this laptop's key for machines, made at the first use
 //   <state>/known_hosts/<run id>  the machine's host key: written before the machine exists, where
 //   it
 //                                 gets its key from us; else by the first contact (Lium), and then
 //                                 never another
+//   <state>/known_hosts/host-...  an attached host's: as the user's own list has it, else by the
+//                                 first contact
 #pragma once
 
 #include <filesystem>
@@ -35,12 +38,23 @@ std::string host_alias(const std::string& run_id);
 Status pin_host_key(const std::filesystem::path& state_dir, const std::string& run_id,
                     const std::string& public_line);
 
+// A machine that runs already.
+struct SshHost {
+  std::string address;  // user@host:port
+  std::string key;      // file of a private key; "": the user's own, and what his agent has
+};
+
 class SshLink {
  public:
   // `address`: user@host or user@host:port. Error: invalid_config (one that ssh could take for an
   // option, or a senseless port).
   static Result<SshLink> to(const std::string& address, const std::string& run_id,
                             const std::filesystem::path& state_dir);
+
+  // For a run on an attached host, whose commands find its folder as MAYFLY_ROOT; `run_id` "": for
+  // the host as it is. Errors: the same, and refused (the pinned key cannot be written).
+  static Result<SshLink> to_host(const SshHost& host, const std::string& run_id,
+                                 const std::filesystem::path& state_dir);
 
   // Runs `command` by the login shell there. Errors: unreachable (ssh's own failure, its words in
   // the message), those of run_to_end. What the command's exit code means is the caller's business.
@@ -57,6 +71,8 @@ class SshLink {
  private:
   explicit SshLink(std::vector<std::string> words) : words_(std::move(words)) {}
   std::vector<std::string> words_;
+  std::string before_;  // every command
+  bool uses_agent_ = false;
 };
 
 // "user@host:port" of a machine that runs; "" while it has no address.

@@ -41,6 +41,7 @@ json to_json(const KnownRun& run) {
                  {"run_dir", run.run_dir},
                  {"launcher", run.launcher},
                  {"address", run.address},
+                 {"ssh_key", run.ssh_key},
                  {"plan", run.plan},
                  {"hub_endpoint", run.hub_endpoint},
                  {"hub_repo", run.hub_repo},
@@ -68,6 +69,7 @@ Result<KnownRun> run_from_json(const json& object) {
   run.run_dir = object.at("run_dir").get<std::string>();
   run.launcher = object.value("launcher", "");
   run.address = object.value("address", "");
+  run.ssh_key = object.value("ssh_key", "");
   run.plan = object.at("plan").get<std::string>();
   run.hub_endpoint = object.at("hub_endpoint").get<std::string>();
   run.hub_repo = object.at("hub_repo").get<std::string>();

@@ -46,6 +46,10 @@ std::string receipt_line(const RunView& run) {
   const RunDirectory folder{run.known.run_dir};
   if (run.receipt->state != ReceiptState::confirmed)
     return "NOT CONFIRMED: it may still cost money";
+  if (run.known.provider == "attached") {
+    return "nothing of the run is left on " + run.known.address + ", confirmed there (" +
+           folder.receipt().string() + "); the host itself goes on";
+  }
   return run.receipt->instance_id + " is gone, confirmed by the provider's listing (" +
          folder.receipt().string() + ")";
 }

@@ -134,9 +134,9 @@ constexpr auto kUnbuiltVerbs = std::to_array<std::string_view>(
     {"resume", "shell", "exec", "open", "tunnel", "sync", "report", "chat", "convert"});
 
 constexpr auto kUnbuiltFlags = std::to_array<std::string_view>(
-    {"--steps", "--key-name", "--no-docker", "--host", "--instance-id", "--resume", "--insecure",
-     "--keep-volume", "--destroy-volume", "--what", "--destroy", "--filter-langs", "--max-workers",
-     "--dataset-name", "--pack-sequences", "--gradient-checkpointing"});
+    {"--steps", "--no-docker", "--instance-id", "--resume", "--insecure", "--keep-volume",
+     "--destroy-volume", "--what", "--destroy", "--filter-langs", "--max-workers", "--dataset-name",
+     "--pack-sequences", "--gradient-checkpointing"});
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

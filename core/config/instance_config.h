@@ -14,6 +14,7 @@ namespace mayfly {
 // The machine that is rented. What is not given is the provider's default (launcher/rental_wish.h).
 // An offer that does not say how it is about a wish does not fulfil it.
 struct InstanceConfig {
+  std::optional<std::string> host;
   std::optional<Usd> price;
   std::vector<std::string> gpu;
   std::optional<std::int64_t> num_gpus;
@@ -32,6 +33,11 @@ struct InstanceConfig {
 
   static constexpr void fields(auto&& field) {
     using Self = InstanceConfig;
+    field(
+        "host", &Self::host,
+        FieldDoc{.doc = "A machine that runs already, reached by SSH: host, or user@host:port. The "
+                        "run is set up there; the machine itself is never ended.",
+                 .flag = "--host"});
     field("price", &Self::price,
           FieldDoc{.doc = "Price of a machine of one's own, so that spend limits work there too.",
                    .unit = "USD per instance-hour",

@@ -24,15 +24,13 @@ constexpr std::array kKeys = {
     Row{"run.notes"},
     Row{"phases", "only the phase sft is"},
     Row{"providers", kLocalOnly},
-    Row{"instance.host", kLocalOnly},
-    Row{"instance.id", kLocalOnly},
+    Row{"instance.id", "a host that is not ours is never ended"},
     Row{"instance.zone", kLocalOnly},
     Row{"instance.disk_gb", kLocalOnly},
     Row{"instance.volume_id", kLocalOnly},
     Row{"instance.volume_gb", kLocalOnly},
     Row{"instance.destroy_volume", kLocalOnly, "false"},
     Row{"instance.image", kLocalOnly},
-    Row{"ssh.key", "a key of its own is made"},
     Row{"ssh.known_hosts", "the host key is given to the machine, or pinned at the first contact",
         "pin"},
     Row{"code", "no repository is cloned; the programs bring all they need"},
@@ -144,9 +142,7 @@ struct FlagRow {
 };
 
 constexpr std::array kFlags = {
-    FlagRow{"--host", "instance.host"},
     FlagRow{"--instance-id", "instance.id"},
-    FlagRow{"--key-name", "ssh.key"},
     FlagRow{"--dataset-name", "data.dataset_name"},
     FlagRow{"--filter-langs", "data.filter_langs"},
     FlagRow{"--max-workers", "data.max_workers"},

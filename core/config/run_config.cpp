@@ -156,6 +156,23 @@ void check_seeds(const RunConfig& config, Problems& found) {
   }
 }
 
+void check_host(const RunConfig& config, Problems& found) {
+  const bool attached = config.provider == ProviderName::attached;
+  if (attached && !config.instance.host) {
+    found.push_back({.path = "instance.host",
+                     .message = "is missing: which machine is the run to be attached to?",
+                     .hint = "--host user@host, a machine that runs and that ssh reaches",
+                     .is_missing = true});
+  }
+  if (!attached && config.instance.host && config.provider != ProviderName::automatic) {
+    found.push_back({.path = "instance.host",
+                     .message = "is a machine that runs already, and provider " +
+                                std::string(enum_name(config.provider)) + " would make another",
+                     .others = {"provider"},
+                     .hint = "--provider attached"});
+  }
+}
+
 void check_limits(const LimitsConfig& limits, Problems& found) {
   const auto reserve = static_cast<double>(limits.reserve.count());
   if (limits.ttl_hours && *limits.ttl_hours * 3600 <= reserve) {
@@ -196,6 +213,7 @@ std::vector<ConfigProblem> problems(const RunConfig& config) {
   check_adapter(config.lora, found);
   check_names(config, found);
   check_seeds(config, found);
+  check_host(config, found);
   check_limits(config.limits, found);
   return found;
 }

@@ -28,12 +28,13 @@ struct EnumNames<Phase> {
   static constexpr std::array values = {std::pair{Phase::sft, std::string_view("sft")}};
 };
 
-enum class ProviderName { automatic, local, shadeform, lambda, lium, aws };
+enum class ProviderName { automatic, local, attached, shadeform, lambda, lium, aws };
 template <>
 struct EnumNames<ProviderName> {
   static constexpr std::array values = {
       std::pair{ProviderName::automatic, std::string_view("auto")},
       std::pair{ProviderName::local, std::string_view("local")},
+      std::pair{ProviderName::attached, std::string_view("attached")},
       std::pair{ProviderName::shadeform, std::string_view("shadeform")},
       std::pair{ProviderName::lambda, std::string_view("lambda")},
       std::pair{ProviderName::lium, std::string_view("lium")},
@@ -122,8 +123,8 @@ struct RunConfig {
           FieldDoc{.doc = "Version of this file's format.", .at_least = 1, .at_most = 1});
     field("phase", &Self::phase, FieldDoc{.doc = "What to train.", .flag = "--phase"});
     field("provider", &Self::provider,
-          FieldDoc{.doc = "Who rents the machine; auto: the one there are credentials for, else "
-                          "local, this machine.",
+          FieldDoc{.doc = "Who rents the machine; attached: nobody, it is instance.host; auto: the "
+                          "one there are credentials for, else local, this machine.",
                    .flag = "--provider"});
     field("run", &Self::run, FieldDoc{.doc = "Name and seeds."});
     field("model", &Self::model, FieldDoc{.doc = "The base model."});

@@ -1,8 +1,10 @@
 #include "core/provider/registry.h"
 
 #include <array>
+#include <cstdlib>
 
 #include "core/http/curl_client.h"
+#include "core/provider/attached.h"
 #include "core/provider/ec2.h"
 #include "core/provider/lambda.h"
 #include "core/provider/lium.h"
@@ -28,6 +30,17 @@ std::unique_ptr<Provider> make_local(const ProviderSettings& settings, Clock& cl
       LocalOptions{settings.state_dir, default_host_program(), settings.price}, clock);
 }
 
+// Of the run that this process belongs to. A laptop has others (launcher/attached_host.h).
+std::unique_ptr<Provider> make_attached(const ProviderSettings& settings, Clock& clock) {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  const AttachedPlace here =
+      attached_here(variable("MAYFLY_INSTANCE_ID"), variable("MAYFLY_ROOT"), settings.price);
+  return std::make_unique<AttachedProvider>(std::vector{here}, clock);
+}
+
 template <class Cloud>
 std::unique_ptr<Provider> make_cloud(const ProviderSettings& settings, Clock& clock) {
   return std::make_unique<Cloud>(std::make_unique<CurlHttpClient>(curl_options_from_environment()),
@@ -36,6 +49,7 @@ std::unique_ptr<Provider> make_cloud(const ProviderSettings& settings, Clock& cl
 
 constexpr std::array kRows = {
     Row{"local", 5s, make_local},
+    Row{"attached", 10s, make_attached},
     Row{"shadeform", kSlowestCloud, make_cloud<ShadeformProvider>},
     Row{"lambda", kSlowestCloud, make_cloud<LambdaProvider>},
     Row{"lium", kSlowestCloud, make_cloud<LiumProvider>},
@@ -77,7 +91,7 @@ Result<std::unique_ptr<Provider>> make_provider(std::string_view name,
     if (row.name == name) return row.make(settings, clock);
   }
   return Error{ErrorKind::unsupported, "there is no provider \"" + std::string(name) + "\"",
-               "this version has: local, " + cloud_names()};
+               "this version has: local, attached, " + cloud_names()};
 }
 
 }  // namespace mayfly

@@ -33,7 +33,8 @@ std::span<const CloudRow> cloud_rows();
 std::string cloud_names();  // "shadeform, lambda, lium, aws"
 
 // How long it takes from the destroy call until billing ends, at most; kept free before limits.
-// local: 2 s of grace and a few kills, measured under 3 s.
+// local: 2 s of grace and a few kills, measured under 3 s; attached: 3 s and the removal of a
+// folder.
 std::chrono::seconds destroying_takes(std::string_view provider);
 
 // The clock outlives the provider. Error: unsupported, naming those there are.

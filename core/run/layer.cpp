@@ -31,7 +31,8 @@ LayerState layer_state_named(std::string_view word) {
 }
 
 std::vector<Layer> planned_layers(std::string_view provider, std::chrono::seconds fuse) {
-  const bool local = provider == "local";
+  const bool attached = provider == "attached";
+  const bool local = provider == "local" || attached;
   const auto planned = LayerState::planned;
   return {
       {"L1", "agent", planned, "saves, uploads and destroys when done or at a limit"},
@@ -41,7 +42,8 @@ std::vector<Layer> planned_layers(std::string_view provider, std::chrono::second
       {"L4", "watchdog", planned, "saves and destroys when the agent is dead or silent"},
       {"L5", "fuse", planned,
        "destroys " + format_duration(fuse) + " after the boot at the latest"},
-      local ? Layer{"L6", "provider's timer", LayerState::none, "this machine has none"}
+      local ? Layer{"L6", "provider's timer", LayerState::none,
+                    attached ? "the host has none" : "this machine has none"}
             : Layer{"L6", "provider's timer", planned, "where the provider keeps one"},
       {"L7", "reap", planned, "`launch reap`"},
   };

@@ -4,15 +4,14 @@
 #include <cstdlib>
 #include <fstream>
 
-#include <arpa/inet.h>
 #include <pwd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include "core/atomic_file.h"
 #include "core/process_table.h"
 #include "core/spawn.h"
+#include "tests/clouds/loopback_sshd.h"
 
 namespace mayfly {
 
@@ -21,18 +20,6 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 namespace {
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 std::string quoted(const std::string& text) {
   std::string out = "'";
@@ -87,7 +74,7 @@ std::string script_of(const std::string& cloud_config) {
 }  // namespace
 
 StandIns::StandIns(FakeCloud& cloud, VirtualClock& clock, fs::path folder)
-    : clock_(clock), folder_(std::move(folder)), next_port_(free_port()) {
+    : clock_(clock), folder_(std::move(folder)), next_port_(free_loopback_port()) {
   fs::create_directories(folder_);
   // Machines and laptop share one calendar.
   const auto behind = SystemClock().now() - clock_.now();
@@ -126,11 +113,7 @@ std::string StandIns::user() {
 }
 
 std::optional<std::string> StandIns::sshd() {
-  for (const std::string& path :
-       {std::string("/usr/sbin/sshd"), std::string(MAYFLY_SSHD_FOLDER "/usr/sbin/sshd")}) {
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  }
-  return std::nullopt;
+  return sshd_program();
 }
 
 void StandIns::boot(Machine& machine, const std::string& user_data, const std::string& public_key) {
@@ -138,7 +121,7 @@ void StandIns::boot(Machine& machine, const std::string& user_data, const std::s
   Place& place = places_[machine.id];
   place.root = root_of(machine.id);
   place.user_data = user_data;
-  ports_[machine.id] = next_port_.exchange(free_port());
+  ports_[machine.id] = next_port_.exchange(free_loopback_port());
   machine.address = "127.0.0.1";
   machine.user = user();
   machine.port = ports_[machine.id];
@@ -163,32 +146,12 @@ void StandIns::boot(Machine& machine, const std::string& user_data, const std::s
   (void)spawn(spec);
 }
 
-// sshd wants a user of its own when it is root, and that folder; a mount namespace gives it both
-// without anything being changed here.
 void StandIns::start_sshd(Place& place, int port) {
-  const std::string program = *sshd();
-  std::ofstream(place.root / "sshd_config")
-      << "Port " << port << "\nListenAddress 127.0.0.1\nHostKey " << place.root.string()
-      << "/etc/ssh/ssh_host_ed25519_key\nAuthorizedKeysFile " << place.root.string()
-      << "/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPidFile none\n"
-      << "PermitRootLogin yes\nSetEnv MAYFLY_ROOT=" << place.root.string() << "\n";
-  const std::string start = program + " -D -e -f " + (place.root / "sshd_config").string();
-  std::string command = "exec " + start;
-  SpawnSpec spec;
-  spec.argv = {"/bin/sh", "-c", command};
-  if (::getuid() == 0) {
-    std::ofstream users(place.root / "passwd");
-    users << *read_file("/etc/passwd") << "sshd:x:99:65534::/run/sshd:/usr/sbin/nologin\n";
-    users.close();
-    command = "mount -t tmpfs -o mode=755 none /run && mkdir -p /run/sshd && mount --bind " +
-              (place.root / "passwd").string() + " /etc/passwd && " + command;
-    spec.argv = {"/usr/bin/unshare", "-m", "/bin/sh", "-c", command};
-  }
-  spec.environment = {"PATH=/usr/sbin:/usr/bin:/bin",
-                      "LD_LIBRARY_PATH=" MAYFLY_SSHD_FOLDER "/usr/lib/x86_64-linux-gnu"};
-  spec.output = place.root / "sshd.log";
-  spec.own_session = true;
-  const Result<pid_t> started = spawn(spec);
+  const Result<pid_t> started =
+      start_loopback_sshd({.folder = place.root,
+                           .host_key = place.root / "etc/ssh/ssh_host_ed25519_key",
+                           .port = port,
+                           .session_variable = "MAYFLY_ROOT=" + place.root.string()});
   if (started) place.sshd = *started;
 }
 

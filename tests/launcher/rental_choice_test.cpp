@@ -107,14 +107,22 @@ TEST(RentalWishTest, HasEachProvidersDefaultsWithOneGpuForOneThatTrains) {
 
 TEST(RentalWishTest, ChoosesTheOnlyCloudWithAKeyElseThisMachineElseAsks) {
   using Name = ProviderName;
-  EXPECT_EQ(*provider_for(Name::automatic, {}), "local");
+  const auto by = [](ProviderName name) {
+    RunConfig config;
+    config.provider = name;
+    return config;
+  };
+  EXPECT_EQ(*provider_for(by(Name::automatic), {}), "local");
   const Environment one = {{"LIUM_API_KEY", "k"}, {"LAMBDA_API_KEY", ""}};
-  EXPECT_EQ(*provider_for(Name::automatic, one), "lium");
-  EXPECT_EQ(*provider_for(Name::local, one), "local");
+  EXPECT_EQ(*provider_for(by(Name::automatic), one), "lium");
+  EXPECT_EQ(*provider_for(by(Name::local), one), "local");
   // A secret without the name of its key opens nothing.
-  EXPECT_EQ(*provider_for(Name::automatic, {{"AWS_SECRET_ACCESS_KEY", "k"}}), "local");
+  EXPECT_EQ(*provider_for(by(Name::automatic), {{"AWS_SECRET_ACCESS_KEY", "k"}}), "local");
   const Environment two = {{"LIUM_API_KEY", "k"}, {"LAMBDA_API_KEY", "k"}};
-  const auto several = provider_for(Name::automatic, two);
+  RunConfig attached;
+  attached.instance.host = "box";
+  EXPECT_EQ(*provider_for(attached, one), "attached");
+  const auto several = provider_for(by(Name::automatic), two);
   ASSERT_FALSE(several);
   EXPECT_THAT(several.error().message, HasSubstr("lambda, lium"));
 }

@@ -157,10 +157,9 @@ TEST_F(LoadTest, RefusesWhatIsNotBuiltByName) {
                           "4:11 provider ssh is not built yet"));
   EXPECT_THAT(problems_of("train: {fp16: true}\n"),
               ElementsAre("1:9 train.fp16 is not built yet: bf16 and float32 are | leave it out"));
-  EXPECT_THAT(
-      problems_of("provider: azure\n"),
-      ElementsAre(
-          "1:11 provider \"azure\" is not one of auto, local, shadeform, lambda, lium, aws"));
+  EXPECT_THAT(problems_of("provider: azure\n"),
+              ElementsAre("1:11 provider \"azure\" is not one of auto, local, attached, shadeform, "
+                          "lambda, lium, aws"));
 }
 
 TEST_F(LoadTest, AcceptsWhatAsksForWhatHappensAnyway) {
@@ -493,8 +492,7 @@ TEST_F(LoadTest, LoadsTheLambdaGuidesFile) {
     names.push_back(std::to_string(problem.at.line) + " " +
                     problem.message.substr(0, problem.message.find(" is not built yet")));
   }
-  EXPECT_THAT(names, ElementsAre("4 lambda.host (instance.host)", "5 lambda.ssh_key (ssh.key)",
-                                 "8 lambda.api_key (providers.lambda.api_key)",
+  EXPECT_THAT(names, ElementsAre("8 lambda.api_key (providers.lambda.api_key)",
                                  "25 experiment.repo_url (code.git_url)",
                                  "26 experiment.remote_dir (code.remote_dir)",
                                  "35 wandb.project (tracking.wandb.project)",
@@ -580,7 +578,7 @@ TEST(FlagsTest, KnowEverySpellingOfTheGuides) {
     EXPECT_TRUE(flags.contains(flag)) << flag;
   }
   for (const char* flag : {"--fp16", "--dataset-name", "--filter-langs", "--max-workers",
-                           "--pack-sequences", "--host", "--instance-id"}) {
+                           "--pack-sequences", "--instance-id"}) {
     EXPECT_FALSE(flags.contains(flag)) << flag;
     EXPECT_TRUE(not_built_flag(flag)) << flag;
   }
