@@ -52,8 +52,8 @@ DecoderWeights random_weights(const Architecture& a, const ComputeDevice& device
   DecoderWeights weights;
   weights.embedding = random({a.vocabulary, a.width});
   for (std::int64_t layer = 0; layer < a.layers; ++layer) {
-    BlockWeights block{.attention_norm = ones(),
-                       .feed_forward_norm = ones(),
+    BlockWeights block{.attention_norms = {ones(), {}},
+                       .feed_forward_norms = {ones(), {}},
                        .projections = {},
                        .query_norm = {},
                        .key_norm = {}};

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/model/config_fields.h"
 #include "core/model/family.h"
 #include "core/model/weight_names.h"
 
@@ -18,144 +19,28 @@ namespace {
 
 using nlohmann::json;
 
-// Reads fields of one JSON object and keeps the first fault, so that the caller can read them all
-// and look once.
-class Fields {
- public:
-  Fields(const json& object, std::string_view what) : object_(object), what_(what) {}
-
-  bool is_null(const char* key) const {
-    const auto found = object_.find(key);
-    return found != object_.end() && found->is_null();
-  }
-  // nullptr: absent or null.
-  const json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::int64_t count(const char* key, std::optional<std::int64_t> otherwise = {},
-                     std::int64_t least = 1) {
-    const json* const value = find(key);
-    if (value == nullptr && otherwise) return *otherwise;
-    // Upper bound: products of two sizes stay far below 2^63.
-    constexpr std::int64_t kMost = std::int64_t{1} << 30;
-    if (value == nullptr || !value->is_number_integer() ||
-        value->get<double>() < static_cast<double>(least) ||
-        value->get<double>() > static_cast<double>(kMost)) {
-      fail(key, least == 1 ? "a whole number from 1 to 2^30" : "a whole number up to 2^30");
-      return 1;
-    }
-    return value->get<std::int64_t>();
-  }
-
-  double positive(const char* key, std::optional<double> otherwise = {}) {
-    const json* const value = find(key);
-    if (value == nullptr && otherwise) return *otherwise;
-    if (value == nullptr || !value->is_number() || !(value->get<double>() > 0) ||
-        !std::isfinite(value->get<double>())) {
-      fail(key, "a positive number");
-      return 1;
-    }
-    return value->get<double>();
-  }
-
-  bool flag(const char* key, bool otherwise) {
-    const json* const value = find(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_boolean()) fail(key, "true or false");
-    return value->is_boolean() && value->get<bool>();
-  }
-
-  std::string text(const char* key, std::string otherwise) {
-    const json* const value = find(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_string()) fail(key, "a text");
-    return value->is_string() ? value->get<std::string>() : otherwise;
-  }
-
-  // Refuses the value that `key` has.
-  void refuse_value(const char* key, const std::string& why) {
-    const json* const value = find(key);
-    refuse("\"" + std::string(key) + "\": " + (value == nullptr ? "absent" : json_line(*value)) +
-           " is not supported; " + why);
-  }
-  void refuse(const std::string& why) {
-    keep(Error{ErrorKind::unsupported, std::string(what_) + ": " + why,
-               "supported families: " + family_list()});
-  }
-
-  const std::optional<Error>& fault() const {
-    return fault_;
-  }
-  void keep(Error error) {
-    if (!fault_) fault_ = std::move(error);
-  }
-
- private:
-  void fail(const char* key, const char* wanted) {
-    const json* const value = find(key);
-    keep(Error{ErrorKind::corrupt,
-               std::string(what_) + ": \"" + key + "\" must be " + wanted +
-                   (value == nullptr ? ", and is missing" : ", not " + json_line(*value))});
-  }
-
-  const json& object_;
-  std::string_view what_;
-  std::optional<Error> fault_;
-};
-
-// `rope_parameters` is what transformers 5 writes; before, `rope_theta` stood outside and
-// `rope_scaling` held the rest, with its kind under "rope_type" or, older, "type".
-void read_rope(Fields& config, const Family& family, std::string_view what, Architecture& result) {
-  const json* const parameters = config.find("rope_parameters");
-  const json* const scaling = parameters != nullptr ? parameters : config.find("rope_scaling");
-  result.rope_theta = config.positive("rope_theta", family.rope_theta);
-  if (scaling == nullptr) return;
-  if (!scaling->is_object()) {
-    config.keep(
-        Error{ErrorKind::corrupt, std::string(what) + ": the rope settings must be an object"});
-    return;
-  }
-  Fields rope(*scaling, what);
-  if (rope.find("rope_theta") != nullptr) result.rope_theta = rope.positive("rope_theta");
-  const std::string kind = rope.text("rope_type", rope.text("type", "default"));
-  if (kind == "llama3") {
-    result.rope_scaling = RopeScaling{
-        .factor = rope.positive("factor"),
-        .low_frequency_factor = rope.positive("low_freq_factor"),
-        .high_frequency_factor = rope.positive("high_freq_factor"),
-        .original_positions = rope.positive("original_max_position_embeddings"),
-    };
-    if (result.rope_scaling.high_frequency_factor <= result.rope_scaling.low_frequency_factor) {
-      rope.keep(Error{ErrorKind::corrupt,
-                      std::string(what) + ": high_freq_factor must be above low_freq_factor"});
-    }
-  } else if (kind != "default") {
-    const char* const holder = parameters != nullptr ? "rope_parameters" : "rope_scaling";
-    config.refuse_value(holder, "rope scaling \"" + kind + "\" is not built, llama3's is");
-  }
-  if (rope.positive("partial_rotary_factor", 1.0) != 1.0) {
-    rope.refuse_value("partial_rotary_factor", "a rope turns whole heads");
-  }
-  if (rope.fault()) config.keep(*rope.fault());
-}
-
 // What would change the arithmetic and is not built.
-void refuse_unknown_choices(Fields& config) {
-  if (config.text("hidden_act", "silu") != "silu") {
-    config.refuse_value("hidden_act", "only silu is");
+void refuse_unknown_choices(ConfigFields& config, const Family& family) {
+  const bool is_gemma = family.activation == Activation::gelu_tanh;
+  const char* const key = is_gemma ? "hidden_activation" : "hidden_act";
+  const std::string wanted = is_gemma ? "gelu_pytorch_tanh" : "silu";
+  if (config.text(key, wanted) != wanted) config.refuse_value(key, "only " + wanted + " is");
+  if (!family.attention_cap && config.find("attn_logit_softcapping") != nullptr) {
+    config.refuse_value("attn_logit_softcapping", "attention is not capped in this family");
   }
-  for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
-    if (config.find(key) != nullptr) config.refuse_value(key, "logits are not capped");
+  if (!family.logit_cap && config.find("final_logit_softcapping") != nullptr) {
+    config.refuse_value("final_logit_softcapping", "logits are not capped in this family");
   }
   if (config.find("clip_qkv") != nullptr) config.refuse_value("clip_qkv", "nothing is clipped");
+  if (config.flag("use_bidirectional_attention", false)) {
+    config.refuse_value("use_bidirectional_attention", "a token sees what is before it");
+  }
   if (config.positive("partial_rotary_factor", 1.0) != 1.0) {
     config.refuse_value("partial_rotary_factor", "a rope turns whole heads");
   }
 }
 
-void read_biases(Fields& config, const Family& family, Architecture& result) {
+void read_biases(ConfigFields& config, const Family& family, Architecture& result) {
   const bool attention =
       (family.biases == BiasRule::attention || family.biases == BiasRule::everywhere) &&
       config.flag("attention_bias", false);
@@ -164,7 +49,16 @@ void read_biases(Fields& config, const Family& family, Architecture& result) {
                    .mlp = family.biases == BiasRule::everywhere && config.flag("mlp_bias", false)};
 }
 
-void read_multipliers(Fields& config, const Family& family, Architecture& result) {
+void read_multipliers(ConfigFields& config, const Family& family, Architecture& result) {
+  if (family.query_scalar > 0) {
+    result.attention_scale =
+        1.0 / std::sqrt(config.positive("query_pre_attn_scalar",
+                                        static_cast<double>(family.query_scalar)));
+  }
+  if (family.scales_embedding) {
+    result.multipliers.embedding = std::sqrt(static_cast<double>(result.width));
+    result.multipliers.embedding_is_rounded = true;
+  }
   if (!family.has_multipliers) return;
   result.multipliers = {.embedding = config.positive("embedding_multiplier", 1.0),
                         .residual = config.positive("residual_multiplier", 1.0),
@@ -172,8 +66,14 @@ void read_multipliers(Fields& config, const Family& family, Architecture& result
   result.attention_scale = config.positive("attention_multiplier", 1.0);
 }
 
+// Null means none.
+double soft_cap(ConfigFields& config, const char* key, const std::optional<double>& otherwise) {
+  if (!otherwise || config.is_null(key)) return 0.0;
+  return config.find(key) == nullptr ? *otherwise : config.positive(key);
+}
+
 // One entry a layer; nullptr: absent, or refused.
-const json* layer_list(Fields& config, const char* key, const Architecture& result) {
+const json* layer_list(ConfigFields& config, const char* key, const Architecture& result) {
   const json* const list = config.find(key);
   if (list == nullptr) return nullptr;
   if (list->is_array() && static_cast<std::int64_t>(list->size()) == result.layers) return list;
@@ -183,7 +83,7 @@ const json* layer_list(Fields& config, const char* key, const Architecture& resu
 
 // 1 in `no_rope_layers` is a layer with a rope. Without the list each `no_rope_layer_interval`-th
 // has none. Source: transformers 5.23, configuration_smollm3.py.
-void read_ropes(Fields& config, const Family& family, Architecture& result) {
+void read_layers_without_rope(ConfigFields& config, const Family& family, Architecture& result) {
   if (!family.has_layers_without_rope) return;
   const std::int64_t interval = config.count("no_rope_layer_interval", 4);
   const json* const list = layer_list(config, "no_rope_layers", result);
@@ -198,7 +98,7 @@ void read_ropes(Fields& config, const Family& family, Architecture& result) {
   }
 }
 
-bool has_window_by_rule(const Family& family, std::int64_t layer, std::int64_t first_with_window,
+bool has_window_by_rule(const Family& family, std::int64_t layer, std::int64_t first_or_pattern,
                         const LayerChoice& choice) {
   switch (family.window) {
     case WindowRule::none:
@@ -206,30 +106,42 @@ bool has_window_by_rule(const Family& family, std::int64_t layer, std::int64_t f
     case WindowRule::every_layer:
       return true;
     case WindowRule::upper_layers:
-      return layer >= first_with_window;
+      return layer >= first_or_pattern;
     case WindowRule::without_rope:
       return !choice.has_rope;
+    case WindowRule::by_pattern:
+      return (layer + 1) % first_or_pattern != 0;
   }
   return false;
 }
 
+// The layer that a rule begins at, or how many layers its pattern has.
+std::int64_t window_number(ConfigFields& config, const Family& family) {
+  if (family.window != WindowRule::by_pattern) return config.count("max_window_layers", 28, 0);
+  return family.reads_window_pattern ? config.count("sliding_window_pattern", family.window_pattern)
+                                     : family.window_pattern;
+}
+
 // Sources: transformers 5.23, the configuration classes; `layer_types` rules where a family has it.
-void read_windows(Fields& config, const Family& family, Architecture& result) {
+void read_windows(ConfigFields& config, const Family& family, Architecture& result) {
   std::int64_t width = 0;
   const bool is_chosen =
-      family.window == WindowRule::every_layer ||
+      family.window == WindowRule::every_layer || family.window == WindowRule::by_pattern ||
       (family.window != WindowRule::none && config.flag("use_sliding_window", false));
   if (is_chosen && !config.is_null("sliding_window")) {
     if (config.find("sliding_window") != nullptr) width = config.count("sliding_window");
     if (config.find("sliding_window") == nullptr) width = family.window_width;
   }
-  const std::int64_t first = config.count("max_window_layers", 28, 0);
+  if (family.window == WindowRule::by_pattern && config.is_null("sliding_window")) {
+    config.refuse_value("sliding_window", "the family has layers with a window");
+  }
+  const std::int64_t first_or_pattern = window_number(config, family);
   const json* const types = layer_list(config, "layer_types", result);
   const bool obeys_types =
-      family.window == WindowRule::upper_layers || family.window == WindowRule::without_rope;
+      family.window != WindowRule::none && family.window != WindowRule::every_layer;
   for (std::int64_t layer = 0; layer < result.layers; ++layer) {
     LayerChoice& choice = result.layer_choices[static_cast<std::size_t>(layer)];
-    bool has_window = width > 0 && has_window_by_rule(family, layer, first, choice);
+    bool has_window = width > 0 && has_window_by_rule(family, layer, first_or_pattern, choice);
     if (types != nullptr) {
       const json& type = (*types)[static_cast<std::size_t>(layer)];
       const bool slides = type == "sliding_attention";
@@ -244,10 +156,11 @@ void read_windows(Fields& config, const Family& family, Architecture& result) {
       has_window = slides;
     }
     choice.window = has_window ? width : 0;
+    choice.has_local_rope = has_window && family.local_rope_theta > 0;
   }
 }
 
-void read_layer_choices(Fields& config, const Family& family, Architecture& result) {
+void read_layer_choices(ConfigFields& config, const Family& family, Architecture& result) {
   if (config.fault()) return;
   constexpr std::int64_t kMostLayers = 10'000;  // the deepest models have some hundred
   if (result.layers > kMostLayers) {
@@ -255,7 +168,7 @@ void read_layer_choices(Fields& config, const Family& family, Architecture& resu
     return;
   }
   result.layer_choices.resize(static_cast<std::size_t>(result.layers));
-  read_ropes(config, family, result);
+  read_layers_without_rope(config, family, result);
   read_windows(config, family, result);
   const bool all_plain =
       std::all_of(result.layer_choices.begin(), result.layer_choices.end(),
@@ -264,7 +177,7 @@ void read_layer_choices(Fields& config, const Family& family, Architecture& resu
 }
 
 // Of the quantised checkpoints only those in bitsandbytes' NF4 are read.
-void read_quantization(Fields& config, std::string_view what, Architecture& result) {
+void read_quantization(ConfigFields& config, std::string_view what, Architecture& result) {
   const json* const value = config.find("quantization_config");
   if (value == nullptr) return;
   if (!value->is_object()) {
@@ -272,7 +185,7 @@ void read_quantization(Fields& config, std::string_view what, Architecture& resu
                       std::string(what) + ": \"quantization_config\" must be an object"});
     return;
   }
-  Fields quantization(*value, what);
+  ConfigFields quantization(*value, what);
   const std::string method = quantization.text("quant_method", "bitsandbytes");
   const std::string type = quantization.text("bnb_4bit_quant_type", "fp4");
   result.has_nf4_weights = method == "bitsandbytes" && quantization.flag("load_in_4bit", false) &&
@@ -286,7 +199,7 @@ void read_quantization(Fields& config, std::string_view what, Architecture& resu
   }
 }
 
-void read_end_tokens(Fields& config, std::string_view what, Architecture& result) {
+void read_end_tokens(ConfigFields& config, std::string_view what, Architecture& result) {
   const json* const value = config.find("eos_token_id");
   if (value == nullptr) return;
   const json list = value->is_array() ? *value : json::array({*value});
@@ -315,7 +228,8 @@ std::int64_t Architecture::key_norm_width() const {
 }
 
 std::int64_t Architecture::parameters() const {
-  std::int64_t block = 2 * width + query_norm_width() + key_norm_width();
+  const std::int64_t norms = norm_place == NormPlace::around ? 4 : 2;
+  std::int64_t block = norms * width + query_norm_width() + key_norm_width();
   for (const Projection projection : projections(*this)) {
     const std::int64_t outputs = projection_outputs(*this, projection);
     block += outputs * projection_inputs(*this, projection);
@@ -328,7 +242,7 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   if (!object.is_object()) {
     return Error{ErrorKind::corrupt, std::string(what) + " must be a JSON object"};
   }
-  Fields config(object, what);
+  ConfigFields config(object, what);
   Architecture result;
   result.model_type = config.text("model_type", "");
   const Family* const family = family_named(result.model_type);
@@ -338,7 +252,7 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
                       : "\"model_type\": \"" + result.model_type + "\" is not supported");
     return *config.fault();
   }
-  refuse_unknown_choices(config);
+  refuse_unknown_choices(config, *family);
 
   result.width = config.count("hidden_size");
   result.layers = config.count("num_hidden_layers");
@@ -358,11 +272,16 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   result.tied_embeddings = config.flag("tie_word_embeddings", family->tied_embeddings);
   result.query_key_norm = family->query_key_norm;
   result.norm_place = family->norm_place;
+  result.one_plus_norms = family->one_plus_norms;
+  result.activation = family->activation;
+  result.soft_caps = {
+      .attention = soft_cap(config, "attn_logit_softcapping", family->attention_cap),
+      .logits = soft_cap(config, "final_logit_softcapping", family->logit_cap)};
   result.fused_projections = family->fused_projections;
   read_biases(config, *family, result);
   read_multipliers(config, *family, result);
   read_layer_choices(config, *family, result);
-  read_rope(config, *family, what, result);
+  result.ropes = read_ropes(config, *family);
   read_end_tokens(config, what, result);
   read_quantization(config, what, result);
 

@@ -14,18 +14,11 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/model/activation.h"
+#include "core/model/rope_settings.h"
 #include "core/result.h"
 
 namespace mayfly {
-
-// Llama 3.1's stretching of the slow rotary frequencies; `factor` 1 is the plain rope.
-// Source: transformers, modeling_rope_utils.py, _compute_llama3_parameters.
-struct RopeScaling {
-  double factor = 1.0;
-  double low_frequency_factor = 1.0;
-  double high_frequency_factor = 4.0;
-  double original_positions = 8192.0;
-};
 
 // Which linear layers of a block have a bias; o is the attention's output.
 struct Biases {
@@ -38,20 +31,28 @@ struct Biases {
 // projection (weight (H E) and (K E)).
 enum class QueryKeyNorm { none, each_head, whole };
 
-// Where the norm of a block's two halves stands: x + f(norm(x)), or x + norm(f(x)).
-enum class NormPlace { before, after };
+// Where the norms of a block's two halves stand: x + f(norm(x)), x + norm(f(x)), or both.
+enum class NormPlace { before, after, around };
 
-// Granite's. Applied to what the embedding gives, to f(x) before it is added to x, and as a divisor
-// to the logits.
+// Granite's and Gemma's. Applied to what the embedding gives, to f(x) before it is added to x, and
+// as a divisor to the logits.
 struct Multipliers {
   double embedding = 1.0;
+  bool embedding_is_rounded = false;  // the multiplier, to the type of computing
   double residual = 1.0;
   double logits_divisor = 1.0;
+};
+
+// x becomes cap · tanh(x / cap); 0: it stays as it is.
+struct SoftCaps {
+  double attention = 0.0;  // of q kᵀ · scale
+  double logits = 0.0;
 };
 
 // What may differ from layer to layer.
 struct LayerChoice {
   bool has_rope = true;
+  bool has_local_rope = false;
   std::int64_t window = 0;  // a token sees itself and window - 1 before it; 0: all before it
 };
 
@@ -66,17 +67,19 @@ struct Architecture {
   std::int64_t vocabulary = 0;     // V
   std::int64_t max_positions = 0;  // what the model was made for; longer works, badly
   double norm_eps = 1e-6;
-  double rope_theta = 10000.0;
-  RopeScaling rope_scaling;
+  Ropes ropes;
   bool tied_embeddings = false;          // the output head is the input embedding
   bool has_nf4_weights = false;          // the checkpoint has linear layers in bitsandbytes' NF4
   std::vector<std::int64_t> end_tokens;  // config.json's eos_token_id; may be empty
   Biases biases;
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;
   NormPlace norm_place = NormPlace::before;
+  bool one_plus_norms = false;  // norms multiply by 1 + weight, and round once
+  Activation activation = Activation::silu;
   bool fused_projections =
       false;  // qkv_proj and gate_up_proj: one weight, rows one below the other
   Multipliers multipliers;
+  SoftCaps soft_caps;
   std::optional<double> attention_scale;   // of q kᵀ; absent: 1 / sqrt(E)
   std::vector<LayerChoice> layer_choices;  // one a layer; empty: the defaults everywhere
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ enum class WindowRule {
   every_layer,   // `sliding_window`, if it is a number
   upper_layers,  // with `use_sliding_window`: `layer_types`, or those from `max_window_layers` on
   without_rope,  // with `use_sliding_window`: `layer_types`, or those without a rope
+  by_pattern,    // `layer_types`, or all but each `window_pattern`-th
 };
 
 // The defaults are those of the family's configuration class in transformers 5.23, which
@@ -45,8 +47,17 @@ struct Family {
   bool fused_projections = false;
   WindowRule window = WindowRule::none;
   std::int64_t window_width = 0;  // where `sliding_window` is absent; 0: none
+  std::int64_t window_pattern = 0;
+  bool reads_window_pattern = false;  // from `sliding_window_pattern`
   bool has_layers_without_rope = false;
+  double local_rope_theta = 0;  // of layers with a window; 0: they have the rope of the others
   bool has_multipliers = false;
+  bool scales_embedding = false;  // by the root of hidden_size
+  std::int64_t query_scalar = 0;  // `query_pre_attn_scalar`; 0: heads' width
+  bool one_plus_norms = false;
+  Activation activation = Activation::silu;
+  std::optional<double> attention_cap = {};  // where the key is absent, 0: none; absent: no key
+  std::optional<double> logit_cap = {};
 };
 
 std::span<const Family> families();

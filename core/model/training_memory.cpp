@@ -48,7 +48,7 @@ std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
                           Checkpointing checkpointing) {
   const auto adapters = static_cast<std::int64_t>(projections(model).size()) * lora.r;
   // A norm behind the feed-forward half has that half's result to go back through.
-  const std::int64_t normed = model.norm_place == NormPlace::after ? model.width : 0;
+  const std::int64_t normed = model.norm_place != NormPlace::before ? model.width : 0;
   if (checkpointing == Checkpointing::blocks) return model.width + normed + adapters;
   std::int64_t attention = 2 * (model.width + model.query_width() + model.kv_width()) + 2 * normed;
   if (model.query_key_norm != QueryKeyNorm::none) {
@@ -61,8 +61,9 @@ std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
 std::int64_t attention_and_logits(const Architecture& model, const TrainingShape& shape) {
   const std::int64_t tokens = shape.examples_at_once * shape.longest;
   const std::int64_t logits = tokens * model.vocabulary * shape.bytes_a_number;
-  // Layers with a window that an example exceeds have no fused attention on a GPU.
-  bool has_masks = false;
+  // Layers with a window that an example exceeds have no fused attention on a GPU, nor have those
+  // with a soft cap.
+  bool has_masks = model.soft_caps.attention > 0;
   for (const LayerChoice& choice : model.layer_choices) {
     has_masks = has_masks || (choice.window > 0 && choice.window < shape.longest);
   }

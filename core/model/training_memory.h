@@ -12,8 +12,9 @@
 //   reserve       1/10 of it all, and what the GPU's driver takes for itself
 //
 // N is the tokens of one micro-batch at its longest, L the layers; letters as in
-// trainer/nn/transformer.h, whose BlockState the formula counts. Attention on a GPU keeps the
-// probabilities of one document, four matrices (H, T, T) in float32 (trainer/ops/attention.cpp).
+// trainer/nn/transformer.h, whose BlockState the formula counts. Attention without a fused kernel
+// (with a soft cap; on a GPU with a mask) takes four matrices (H, T, T) of one document in float32
+// (trainer/ops/attention.cpp).
 //
 // Compared with a measurement: SmolLM2-135M, batch 4 of 256 tokens, r 16, bfloat16 on a CPU: 0.79
 // GiB without the reserve, of 1.24 GiB that the whole process took (docs/models.md; libtorch itself

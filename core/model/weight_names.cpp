@@ -121,15 +121,28 @@ std::string projection_bias_name(std::int64_t layer, Projection projection) {
   return module_name(layer, projection) + ".bias";
 }
 
-std::string attention_norm_name(std::int64_t layer, NormPlace place) {
-  return layer_prefix(layer) + (place == NormPlace::before ? "input_layernorm.weight"
-                                                           : "post_attention_layernorm.weight");
+NormNames attention_norm_names(std::int64_t layer, NormPlace place) {
+  const std::string prefix = layer_prefix(layer);
+  NormNames names;
+  if (place != NormPlace::after) names.before = prefix + "input_layernorm.weight";
+  if (place != NormPlace::before) names.behind = prefix + "post_attention_layernorm.weight";
+  return names;
 }
 
 // "post_attention" is before the feed-forward half where norms stand before, as in Llama.
-std::string feed_forward_norm_name(std::int64_t layer, NormPlace place) {
-  return layer_prefix(layer) + (place == NormPlace::before ? "post_attention_layernorm.weight"
-                                                           : "post_feedforward_layernorm.weight");
+NormNames feed_forward_norm_names(std::int64_t layer, NormPlace place) {
+  const std::string prefix = layer_prefix(layer);
+  switch (place) {
+    case NormPlace::before:
+      return {prefix + "post_attention_layernorm.weight", ""};
+    case NormPlace::after:
+      return {"", prefix + "post_feedforward_layernorm.weight"};
+    case NormPlace::around:
+      return {prefix + "pre_feedforward_layernorm.weight",
+              prefix + "post_feedforward_layernorm.weight"};
+  }
+  assert(false);
+  return {};
 }
 
 std::string query_norm_name(std::int64_t layer) {

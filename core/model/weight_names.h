@@ -41,9 +41,12 @@ std::string module_name(std::int64_t layer, Projection projection);
 // Names of frozen tensors in a checkpoint.
 std::string projection_weight_name(std::int64_t layer, Projection projection);
 std::string projection_bias_name(std::int64_t layer, Projection projection);
-// Of the norms that a block has, by where they stand.
-std::string attention_norm_name(std::int64_t layer, NormPlace place);
-std::string feed_forward_norm_name(std::int64_t layer, NormPlace place);
+// Of the norms before and behind a block's two halves; empty: there is none.
+struct NormNames {
+  std::string before, behind;
+};
+NormNames attention_norm_names(std::int64_t layer, NormPlace place);
+NormNames feed_forward_norm_names(std::int64_t layer, NormPlace place);
 std::string query_norm_name(std::int64_t layer);
 std::string key_norm_name(std::int64_t layer);
 inline constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";

@@ -131,8 +131,8 @@ Status make_tiny_model(const fs::path& folder) {
   weights.add(std::string(kEmbeddingName), {kVocabulary, kWidth});
   weights.add(std::string(kFinalNormName), {kWidth});
   for (int layer = 0; layer < kLayers; ++layer) {
-    weights.add(attention_norm_name(layer, NormPlace::before), {kWidth});
-    weights.add(feed_forward_norm_name(layer, NormPlace::before), {kWidth});
+    weights.add(attention_norm_names(layer, NormPlace::before).before, {kWidth});
+    weights.add(feed_forward_norm_names(layer, NormPlace::before).before, {kWidth});
     for (const Projection projection : kProjections) {
       weights.add(projection_weight_name(layer, projection),
                   {projection_outputs(*architecture, projection),

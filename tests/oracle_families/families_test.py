@@ -32,6 +32,7 @@ BIN = pathlib.Path(os.environ["MAYFLY_BIN"])
 VOCABULARY, STEPS, NEW_TOKENS = 96, 6, 10
 LOSS, GRADIENT, WEIGHT, LOGIT, FAULT = 1e-4, 1e-4, 1e-3, 1e-4, 1e-2
 WINDOW = 20  # shorter than the first document of every row
+GEMMA = dict(head_dim=32, query_pre_attn_scalar=40, sliding_window=WINDOW)
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
 
 
@@ -52,6 +53,21 @@ def config(**changes):
 
 
 without_biases = tensors(lambda name, t: torch.zeros_like(t) if name.endswith(".bias") else t)
+
+
+def rope(kind, **changes):
+    """A fault in one of two ropes."""
+    def break_copy(folder):
+        path = folder / "config.json"
+        read = json.loads(path.read_text())
+        read["rope_parameters"][kind] |= changes
+        path.write_text(json.dumps(read))
+    return break_copy
+
+
+def one_plus_norms(part):
+    """What a weight of the plain kind would be: the 1 is forgotten."""
+    return tensors(lambda name, t: t - 1 if part in name else t)
 
 
 def plain_norms(part):
@@ -94,21 +110,56 @@ ROWS = {
         "Olmo2", dict(quant=True), [plain_norms(part) for part in ("q_norm", "k_norm", "post_attention_layernorm",
                                                                    "post_feedforward_layernorm")]),
     ("olmo2", "biases, tied"): ("Olmo2", dict(attention_bias=True, tie_word_embeddings=True), [without_biases]),
+    ("gemma2", "tied, windows in turn, both caps"): (
+        "Gemma2", GEMMA | dict(attn_logit_softcapping=3.0, final_logit_softcapping=6.0, quant=True),
+        [config(attn_logit_softcapping=None), config(final_logit_softcapping=None), config(query_pre_attn_scalar=24),
+         config(layer_types=["full_attention"] * 3), config(layer_types=["sliding_attention"] * 3),
+         *map(one_plus_norms, ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
+                               "post_feedforward_layernorm", "model.norm"))]),
+    ("gemma2", "no caps, by the list, biases, untied"): (
+        "Gemma2", GEMMA | dict(attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True,
+                               tie_word_embeddings=False,
+                               layer_types=["full_attention", "sliding_attention", "full_attention"]),
+        [config(attn_logit_softcapping=3.0), config(final_logit_softcapping=6.0), config(layer_types=None),
+         without_biases]),
+    ("gemma3_text", "tied, two ropes, one scaled, windows by pattern"): (
+        "Gemma3Text", GEMMA | dict(sliding_window_pattern=2, quant=True, rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 100.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0}}),
+        [config(rope_parameters=None), rope("full_attention", factor=1.0), rope("sliding_attention", rope_theta=100.0),
+         config(layer_types=["full_attention"] * 3), one_plus_norms("q_norm"), one_plus_norms("k_norm")]),
+    ("gemma3_text", "logits capped, old keys"): (
+        "Gemma3Text", GEMMA | dict(final_logit_softcapping=6.0, old_keys=dict(
+            rope_theta=500.0, rope_local_base_freq=50.0, rope_scaling={"rope_type": "linear", "factor": 4.0},
+            sliding_window_pattern=3)),
+        [config(final_logit_softcapping=None), config(rope_theta=50.0), config(rope_local_base_freq=500.0),
+         config(rope_scaling=None), config(sliding_window_pattern=2)]),
 }
+
+
+def old_form(folder, keys):
+    """config.json with these keys in place of what transformers 5 writes of ropes and layers."""
+    path = folder / "config.json"
+    read = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("rope_parameters", "layer_types")}
+    path.write_text(json.dumps(read | keys))
 
 
 def tiny_model(folder, name, settings):
     torch.manual_seed(1)
+    settings, old = {k: v for k, v in settings.items() if k != "old_keys"}, settings.get("old_keys", {})
     made = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=192, num_hidden_layers=3,
                 num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, initializer_range=0.15,
                 pad_token_id=0, bos_token_id=1, eos_token_id=2) | {k: v for k, v in settings.items() if k != "quant"}
-    model = getattr(transformers, name + "ForCausalLM")(getattr(transformers, name + "Config")(**made))
+    model = getattr(transformers, name.removesuffix("Text") + "ForCausalLM")(
+        getattr(transformers, name + "Config")(**made, **copy.deepcopy(old)))
     for parameter_name, parameter in model.named_parameters():
         if "norm" in parameter_name:
-            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+            torch.nn.init.uniform_(parameter, *((-0.5, 0.5) if "Gemma" in name else (0.5, 1.5)))
         elif parameter_name.endswith(".bias"):
             torch.nn.init.normal_(parameter, std=0.5)
     model.save_pretrained(folder)
+    if old:
+        old_form(folder, old)
 
 
 def random_steps():

@@ -27,12 +27,12 @@ inline Architecture tiny_architecture() {
           .vocabulary = 50,
           .max_positions = 64,
           .norm_eps = 1e-5,
-          .rope_theta = 10000.0,
-          .rope_scaling = {},
+          .ropes = {},
           .tied_embeddings = false,
           .end_tokens = {},
           .biases = {},
           .multipliers = {},
+          .soft_caps = {},
           .attention_scale = {},
           .layer_choices = {}};
 }
@@ -52,6 +52,22 @@ inline std::map<std::string, Architecture> tiny_families() {
   phi.biases.qkv = true;
   phi.multipliers = {.embedding = 3.0, .residual = 0.4, .logits_divisor = 2.0};
   phi.attention_scale = 0.3;
+  Architecture& gemma = all["NormsAroundOnePlusGeluAndCaps"] = tiny_architecture();
+  gemma.norm_place = NormPlace::around;
+  gemma.one_plus_norms = true;
+  gemma.activation = Activation::gelu_tanh;
+  gemma.multipliers = {.embedding = 2.4, .embedding_is_rounded = true};
+  gemma.soft_caps = {.attention = 1.5, .logits = 4.0};
+  gemma.attention_scale = 0.5;
+  gemma.layer_choices = {{.window = 5}, {}, {.window = 3}};
+  Architecture& gemma3 = all["LocalRopesAndOnePlusHeadNorms"] = tiny_architecture();
+  gemma3.norm_place = NormPlace::around;
+  gemma3.one_plus_norms = true;
+  gemma3.query_key_norm = QueryKeyNorm::each_head;
+  gemma3.activation = Activation::gelu_tanh;
+  gemma3.ropes = {.all = {.theta = 1e6, .scaling = RopeScaling::linear, .factor = 8.0},
+                  .local = {.theta = 10000.0}};
+  gemma3.layer_choices = {{.has_local_rope = true, .window = 5}, {}, {}};
   return all;
 }
 
@@ -64,14 +80,22 @@ inline DecoderWeights tiny_weights(const Architecture& architecture, at::ScalarT
   const auto tensor = [&](at::IntArrayRef shape, double size) {
     return random_tensor(shape, size, ++seed).to(type);
   };
-  const auto norm_of = [&](std::int64_t width) { return tensor({width}, 0.2).add_(1.0); };
+  const auto norm_of = [&](std::int64_t width) {
+    return tensor({width}, 0.2).add_(architecture.one_plus_norms ? 0.0 : 1.0);
+  };
   const auto norm = [&] { return norm_of(architecture.width); };
+  const auto norms = [&] {
+    HalfNorms made;
+    if (architecture.norm_place != NormPlace::after) made.before = norm();
+    if (architecture.norm_place != NormPlace::before) made.behind = norm();
+    return made;
+  };
   DecoderWeights weights;
   weights.embedding = tensor({architecture.vocabulary, architecture.width}, 1.0);
   for (std::int64_t layer = 0; layer < architecture.layers; ++layer) {
     BlockWeights block;
-    block.attention_norm = norm();
-    block.feed_forward_norm = norm();
+    block.attention_norms = norms();
+    block.feed_forward_norms = norms();
     for (const Projection projection : projections(architecture)) {
       const std::int64_t outputs = projection_outputs(architecture, projection);
       FrozenWeight& linear = block.projections[static_cast<std::size_t>(projection)];
@@ -148,8 +172,8 @@ class ReferenceDecoder {
     at::Tensor x = weights.embedding.to(at::kDouble).index_select(0, batch.tokens);
     for (std::int64_t layer = 0; layer < model_.architecture().layers; ++layer) {
       const BlockWeights& block = weights.blocks[static_cast<std::size_t>(layer)];
-      x = x + attention(layer, norm(x, block.attention_norm), batch);
-      const at::Tensor n = norm(x, block.feed_forward_norm);
+      x = x + attention(layer, norm(x, block.attention_norms.before), batch);
+      const at::Tensor n = norm(x, block.feed_forward_norms.before);
       const at::Tensor gate = linear(layer, Projection::gate, n);
       x = x + linear(layer, Projection::down,
                      gate * at::sigmoid(gate) * linear(layer, Projection::up, n));
@@ -187,7 +211,7 @@ class ReferenceDecoder {
     const std::int64_t half = x.size(2) / 2;
     const at::Tensor i = at::arange(half, at::kDouble) * (-2.0 / static_cast<double>(x.size(2)));
     const at::Tensor angle =
-        at::outer(positions.to(at::kDouble), at::pow(model_.architecture().rope_theta, i))
+        at::outer(positions.to(at::kDouble), at::pow(model_.architecture().ropes.all.theta, i))
             .unsqueeze(1);
     const at::Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
     return at::cat({a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()}, 2);

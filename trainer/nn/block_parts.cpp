@@ -1,9 +1,12 @@
 #include "trainer/nn/block_parts.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "trainer/ops/rms_norm.h"
+#include "trainer/ops/soft_cap.h"
 
 namespace mayfly {
 
@@ -54,16 +57,47 @@ std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& g
   return {at::cat({gradients.gate, gradients.up}, 1)};
 }
 
-at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  return rms_norm(rows_as_wide_as(weight, x), weight, eps).view(x.sizes());
+at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, const NormForm& form) {
+  return rms_norm(rows_as_wide_as(weight, x), weight, form).view(x.sizes());
 }
 
 at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
-                               double eps) {
+                               const NormForm& form) {
   at::Tensor dx = at::zeros_like(x);
   rms_norm_backward(rows_as_wide_as(weight, dx), rows_as_wide_as(weight, dy),
-                    rows_as_wide_as(weight, x), weight, eps);
+                    rows_as_wide_as(weight, x), weight, form);
   return dx;
+}
+
+GateActivation activation_of(const Architecture& architecture) {
+  return architecture.activation == Activation::silu ? GateActivation::silu
+                                                     : GateActivation::gelu_tanh;
+}
+
+NormForm norm_form(const Architecture& architecture) {
+  return {.eps = architecture.norm_eps, .one_plus = architecture.one_plus_norms};
+}
+
+AttentionForm attention_form(const Architecture& architecture, std::int64_t layer) {
+  return {.scale = architecture.attention_scale,
+          .window = architecture.choice(layer).window,
+          .soft_cap = architecture.soft_caps.attention};
+}
+
+at::Tensor embedded(const Architecture& architecture, const at::Tensor& embedding,
+                    const at::Tensor& tokens) {
+  at::Tensor x = at::embedding(embedding, tokens);
+  const Multipliers& factors = architecture.multipliers;
+  if (factors.embedding == 1.0) return x;
+  if (!factors.embedding_is_rounded) return x.mul_(factors.embedding);
+  return x.mul_(at::scalar_tensor(factors.embedding, at::kDouble).to(x.scalar_type()).item());
+}
+
+at::Tensor logits_of(const Architecture& architecture, const at::Tensor& normed,
+                     const at::Tensor& head) {
+  const at::Tensor logits = at::mm(normed, head.t());
+  soft_cap(logits, architecture.soft_caps.logits);
+  return logits.to(at::kFloat);
 }
 
 }  // namespace mayfly

@@ -10,6 +10,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/model/architecture.h"
+#include "trainer/ops/attention.h"
+#include "trainer/ops/gate_activation.h"
+#include "trainer/ops/rms_norm.h"
 
 namespace mayfly {
 
@@ -27,9 +30,21 @@ GateUp gate_up_of(const Architecture& architecture, const std::vector<at::Tensor
 std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& gradients);
 
 // RMSNorm of x (N, heads, E), of each head or of all together as `weight` is wide. A new tensor.
-at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, double eps);
+at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, const NormForm& form);
 // The gradient of x from that of the result.
 at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
-                               double eps);
+                               const NormForm& form);
+
+GateActivation activation_of(const Architecture& architecture);
+NormForm norm_form(const Architecture& architecture);
+// Of a layer; its backend is for the caller to choose.
+AttentionForm attention_form(const Architecture& architecture, std::int64_t layer);
+
+// What goes into the first block: the embedding's rows (N, D), scaled where the family scales them.
+at::Tensor embedded(const Architecture& architecture, const at::Tensor& embedding,
+                    const at::Tensor& tokens);
+// Logits (rows, V) in float32 of what the final norm gave, capped where the family caps them.
+at::Tensor logits_of(const Architecture& architecture, const at::Tensor& normed,
+                     const at::Tensor& head);
 
 }  // namespace mayfly

@@ -6,17 +6,14 @@
 #include <random>
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include "trainer/nn/block_parts.h"
+#include "trainer/ops/cache_attention.h"
+#include "trainer/ops/glu.h"
 #include "trainer/ops/lora_linear.h"
 #include "trainer/ops/rms_norm.h"
 #include "trainer/ops/rope_apply.h"
-#include "trainer/ops/swiglu.h"
 
 namespace mayfly {
 
@@ -61,28 +58,29 @@ class Step {
         adapter_(adapter),
         cache_(cache),
         count_(count),
-        rope_(model.rope().rows(at::arange(cache.length(), cache.length() + count,
-                                           at::TensorOptions(at::kLong).device(model.device())))) {
+        ropes_(model.rope().rows(at::arange(cache.length(), cache.length() + count,
+                                            at::TensorOptions(at::kLong).device(model.device())))) {
     assert(count == 1 || cache.length() == 0);
   }
 
   at::Tensor block(std::int64_t layer, const at::Tensor& x) const {
     const BlockWeights& weights = model_.weights().blocks[static_cast<std::size_t>(layer)];
-    const double eps = architecture_.norm_eps;
-    const bool before = architecture_.norm_place == NormPlace::before;
-    const auto half = [&](const at::Tensor& input, const at::Tensor& norm, const auto& compute) {
-      at::Tensor given = compute(before ? rms_norm(input, norm, eps) : input);
-      if (!before) given = rms_norm(given, norm, eps);
+    const NormForm form = norm_form(architecture_);
+    const auto half = [&](const at::Tensor& input, const HalfNorms& norms, const auto& compute) {
+      at::Tensor given =
+          compute(norms.before.defined() ? rms_norm(input, norms.before, form) : input);
+      if (norms.behind.defined()) given = rms_norm(given, norms.behind, form);
       return given.mul_(architecture_.multipliers.residual).add_(input);
     };
-    const at::Tensor middle = half(x, weights.attention_norm, [&](const at::Tensor& input) {
+    const at::Tensor middle = half(x, weights.attention_norms, [&](const at::Tensor& input) {
       const auto outputs = linear(layer, InputGroup::attention_in, input);
       const at::Tensor attended = attend(layer, weights, heads_of(architecture_, outputs));
       return linear(layer, InputGroup::attention_out, attended)[0];
     });
-    return half(middle, weights.feed_forward_norm, [&](const at::Tensor& input) {
+    return half(middle, weights.feed_forward_norms, [&](const at::Tensor& input) {
       const GateUp both = gate_up_of(architecture_, linear(layer, InputGroup::mlp_in, input));
-      return linear(layer, InputGroup::mlp_out, swiglu(both.gate, both.up))[0];
+      return linear(layer, InputGroup::mlp_out,
+                    glu(both.gate, both.up, activation_of(architecture_)))[0];
     });
   }
 
@@ -100,30 +98,19 @@ class Step {
   at::Tensor attend(std::int64_t layer, const BlockWeights& weights, Heads heads) const {
     const LayerChoice choice = architecture_.choice(layer);
     if (weights.query_norm.defined()) {
-      heads.q = norm_heads(heads.q, weights.query_norm, architecture_.norm_eps);
-      heads.k = norm_heads(heads.k, weights.key_norm, architecture_.norm_eps);
+      heads.q = norm_heads(heads.q, weights.query_norm, norm_form(architecture_));
+      heads.k = norm_heads(heads.k, weights.key_norm, norm_form(architecture_));
     }
     if (choice.has_rope) {
-      rope_apply(heads.q, heads.k, rope_.cosine, rope_.sine, Turn::forward);
+      const RopeRows& rope = ropes_.of(choice);
+      rope_apply(heads.q, heads.k, rope.cosine, rope.sine, Turn::forward);
     }
     KvCache::Block& kept = cache_.block(layer);
     kept.k.narrow(0, cache_.length(), count_).copy_(heads.k);
     kept.v.narrow(0, cache_.length(), count_).copy_(heads.v);
     const std::int64_t length = cache_.length() + count_;
-    const bool exceeds_window = choice.window > 0 && choice.window < length;
-    // One token sees the last `window` keys; a prompt needs a mask.
-    const std::int64_t first = exceeds_window && count_ == 1 ? length - choice.window : 0;
-    std::optional<at::Tensor> seen;
-    if (exceeds_window && count_ > 1) {
-      const at::Tensor all = at::ones({count_, count_}, heads.q.options().dtype(at::kBool));
-      seen = all.tril().logical_and_(all.triu(1 - choice.window));
-    }
-    const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
-    const at::Tensor out = at::scaled_dot_product_attention(
-        heads_first(heads.q), heads_first(kept.k.narrow(0, first, length - first)),
-        heads_first(kept.v.narrow(0, first, length - first)), seen, /*dropout_p=*/0.0,
-        /*is_causal=*/count_ > 1 && !seen, architecture_.attention_scale, /*enable_gqa=*/true);
-    return out.squeeze(0).transpose(0, 1).reshape({count_, -1});
+    return cache_attention(heads.q, kept.k.narrow(0, 0, length), kept.v.narrow(0, 0, length),
+                           attention_form(architecture_, layer));
   }
 
   const Transformer& model_;
@@ -131,7 +118,7 @@ class Step {
   const LoraAdapter* adapter_;
   KvCache& cache_;
   std::int64_t count_;
-  RopeRows rope_;
+  LayerRopes ropes_;
 };
 
 // (V) float32 logits of the token after `tokens`, which are added to the cache.
@@ -141,17 +128,16 @@ at::Tensor next_logits(const Transformer& model, const LoraAdapter* adapter, KvC
   at::Tensor ids = at::empty({count}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), ids.mutable_data_ptr<std::int64_t>());
   const Step step(model, adapter, cache, count);
-  const Multipliers& factors = model.architecture().multipliers;
-  at::Tensor x = at::embedding(model.weights().embedding, ids.to(model.device()));
-  x.mul_(factors.embedding);
-  for (std::int64_t layer = 0; layer < model.architecture().layers; ++layer) {
+  const Architecture& architecture = model.architecture();
+  at::Tensor x = embedded(architecture, model.weights().embedding, ids.to(model.device()));
+  for (std::int64_t layer = 0; layer < architecture.layers; ++layer) {
     x = step.block(layer, x);
   }
   cache.advance(count);
   const at::Tensor last =
-      rms_norm(x.narrow(0, count - 1, 1), model.weights().final_norm, model.architecture().norm_eps)
-          .mul_(1.0 / factors.logits_divisor);
-  return at::mm(last, model.weights().head.t()).to(at::kFloat).squeeze(0);
+      rms_norm(x.narrow(0, count - 1, 1), model.weights().final_norm, norm_form(architecture))
+          .mul_(1.0 / architecture.multipliers.logits_divisor);
+  return logits_of(architecture, last, model.weights().head).squeeze(0);
 }
 
 }  // namespace

@@ -3,31 +3,30 @@
 #include <array>
 #include <utility>
 
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "trainer/nn/block_parts.h"
 #include "trainer/ops/attention.h"
 #include "trainer/ops/cross_entropy.h"
+#include "trainer/ops/glu.h"
 #include "trainer/ops/lora_linear.h"
 #include "trainer/ops/random.h"
 #include "trainer/ops/rms_norm.h"
 #include "trainer/ops/rope_apply.h"
-#include "trainer/ops/swiglu.h"
 
 namespace mayfly {
 
 namespace {
 
-// What the backward pass of a block needs of its forward pass. Norms and SwiGLU are made again.
+// What the backward pass of a block needs of its forward pass. Norms and gated units are made
+// again.
 struct BlockState {
   at::Tensor x;               // (N, D) into the block
   at::Tensor q_raw, k_raw;    // before their norm; undefined without one
   at::Tensor q, k, v;         // (N, H or K, E), turned
   AttentionForward attended;  // out (N, H, E)
-  // (N, D), what each half gave before its norm; undefined where the norms stand before
+  // (N, D), what each half gave before its norm; undefined without one
   at::Tensor attention_half, feed_forward_half;
   at::Tensor middle;                              // (N, D) between attention and feed-forward
   at::Tensor gate, up;                            // (N, F)
@@ -45,25 +44,24 @@ class Pass {
         adapter_(adapter),
         dropout_share_(dropout_share),
         dropout_seed_(dropout_seed),
-        rope_(model.rope().rows(batch.positions)),
-        backend_(attention_backend(model.weights().embedding, architecture_.head_width,
-                                   has_masks(batch))) {}
+        ropes_(model.rope().rows(batch.positions)),
+        norms_(norm_form(architecture_)),
+        longest_(batch.longest()) {}
 
-  at::Tensor embedded() const {
-    return times(at::embedding(model_.weights().embedding, batch_.tokens),
-                 architecture_.multipliers.embedding);
+  at::Tensor first_input() const {
+    return embedded(architecture_, model_.weights().embedding, batch_.tokens);
   }
 
   // What the head takes. The divisor of the logits is applied here: there are fewer columns.
   at::Tensor final_norm(const at::Tensor& x) const {
-    return times(rms_norm(x, model_.weights().final_norm, architecture_.norm_eps),
+    return times(rms_norm(x, model_.weights().final_norm, norms_),
                  1.0 / architecture_.multipliers.logits_divisor);
   }
   // The gradient of x from that of final_norm(x), which is used up.
   at::Tensor final_norm_backward(const at::Tensor& dy, const at::Tensor& x) const {
     at::Tensor dx = at::zeros_like(x);
     rms_norm_backward(dx, times(dy, 1.0 / architecture_.multipliers.logits_divisor), x,
-                      model_.weights().final_norm, architecture_.norm_eps);
+                      model_.weights().final_norm, norms_);
     return dx;
   }
 
@@ -89,47 +87,39 @@ class Pass {
   static at::Tensor times(at::Tensor x, double factor) {
     return factor == 1.0 ? x : x.mul_(factor);
   }
-  bool has_norms_before() const {
-    return architecture_.norm_place == NormPlace::before;
-  }
-  bool has_masks(const PackedBatch& batch) const {
-    for (const LayerChoice& choice : architecture_.layer_choices) {
-      if (choice.window > 0 && choice.window < batch.longest()) return true;
-    }
-    return false;
-  }
   AttentionForm form(std::int64_t layer) const {
-    return {backend_, architecture_.attention_scale, architecture_.choice(layer).window};
+    AttentionForm form = attention_form(architecture_, layer);
+    form.backend =
+        attention_backend(model_.weights().embedding, architecture_.head_width, longest_, form);
+    return form;
   }
-  // What goes into the products of the two halves.
-  at::Tensor attention_input(std::int64_t layer, const BlockState& state) const {
-    return has_norms_before()
-               ? rms_norm(state.x, block(layer).attention_norm, architecture_.norm_eps)
-               : state.x;
+  // What goes into the products of a half, from the residual stream before it.
+  at::Tensor half_input(const at::Tensor& x, const HalfNorms& norms) const {
+    return norms.before.defined() ? rms_norm(x, norms.before, norms_) : x;
   }
-  at::Tensor feed_forward_input(std::int64_t layer, const BlockState& state) const {
-    return has_norms_before()
-               ? rms_norm(state.middle, block(layer).feed_forward_norm, architecture_.norm_eps)
-               : state.middle;
+  // What a half adds to the residual stream, from what its products gave, in place if it can be.
+  at::Tensor half_output(const at::Tensor& half, const HalfNorms& norms) const {
+    return times(norms.behind.defined() ? rms_norm(half, norms.behind, norms_) : half,
+                 architecture_.multipliers.residual);
   }
   // The gradient of what a half gave, from `dx`, that of its sum with the residual stream.
   at::Tensor half_backward(const at::Tensor& dx, const at::Tensor& half,
-                           const at::Tensor& norm) const {
+                           const HalfNorms& norms) const {
     const double factor = architecture_.multipliers.residual;
     const at::Tensor dy = factor == 1.0 ? dx : dx.mul(factor);
-    if (has_norms_before()) return dy;
+    if (!norms.behind.defined()) return dy;
     at::Tensor dhalf = at::zeros_like(half);
-    rms_norm_backward(dhalf, dy, half, norm, architecture_.norm_eps);
+    rms_norm_backward(dhalf, dy, half, norms.behind, norms_);
     return dhalf;
   }
   // Adds the gradient that comes back through a half's input to that of the residual stream.
   void input_backward(const at::Tensor& dx, const at::Tensor& dinput, const at::Tensor& x,
-                      const at::Tensor& norm) const {
-    if (!has_norms_before()) {
+                      const HalfNorms& norms) const {
+    if (!norms.before.defined()) {
       dx.add_(dinput);
       return;
     }
-    rms_norm_backward(dx, dinput, x, norm, architecture_.norm_eps);
+    rms_norm_backward(dx, dinput, x, norms.before, norms_);
   }
   std::vector<FrozenWeight> weights(std::int64_t layer, InputGroup group) const {
     std::vector<FrozenWeight> result;
@@ -180,39 +170,41 @@ class Pass {
   const LoraAdapter* adapter_;
   double dropout_share_;
   std::uint64_t dropout_seed_;
-  RopeRows rope_;
-  AttentionBackend backend_;
+  LayerRopes ropes_;
+  NormForm norms_;
+  std::int64_t longest_;
 };
 
 at::Tensor Pass::attend(std::int64_t layer, BlockState& state) const {
-  const double eps = architecture_.norm_eps;
-  const auto outputs =
-      linear(layer, InputGroup::attention_in, attention_input(layer, state), state);
+  const BlockWeights& kept = block(layer);
+  const at::Tensor input = half_input(state.x, kept.attention_norms);
+  const auto outputs = linear(layer, InputGroup::attention_in, input, state);
   Heads heads = heads_of(architecture_, outputs);
-  if (block(layer).query_norm.defined()) {
+  if (kept.query_norm.defined()) {
     state.q_raw = heads.q;
     state.k_raw = heads.k;
-    heads.q = norm_heads(state.q_raw, block(layer).query_norm, eps);
-    heads.k = norm_heads(state.k_raw, block(layer).key_norm, eps);
+    heads.q = norm_heads(state.q_raw, kept.query_norm, norms_);
+    heads.k = norm_heads(state.k_raw, kept.key_norm, norms_);
   }
   state.q = heads.q;
   state.k = heads.k;
   state.v = heads.v;
-  if (architecture_.choice(layer).has_rope) {
-    rope_apply(state.q, state.k, rope_.cosine, rope_.sine, Turn::forward);
+  const LayerChoice choice = architecture_.choice(layer);
+  if (choice.has_rope) {
+    const RopeRows& rope = ropes_.of(choice);
+    rope_apply(state.q, state.k, rope.cosine, rope.sine, Turn::forward);
   }
   state.attended = attention(state.q, state.k, state.v, batch_.starts, form(layer));
   const at::Tensor out = join_heads(state.attended.out);
   const at::Tensor half = linear(layer, InputGroup::attention_out, out, state)[0];
-  const double factor = architecture_.multipliers.residual;
-  if (has_norms_before()) {
-    state.middle = times(half, factor);
+  if (!kept.attention_norms.behind.defined() && kept.feed_forward_norms.before.defined()) {
+    state.middle = times(half, architecture_.multipliers.residual);
     // The residual stream's sum and its norm in one pass.
-    return add_rms_norm(state.middle, state.x, block(layer).feed_forward_norm, eps);
+    return add_rms_norm(state.middle, state.x, kept.feed_forward_norms.before, norms_);
   }
-  state.attention_half = half;
-  state.middle = times(rms_norm(half, block(layer).attention_norm, eps), factor).add_(state.x);
-  return state.middle;
+  if (kept.attention_norms.behind.defined()) state.attention_half = half;
+  state.middle = half_output(half, kept.attention_norms).add_(state.x);
+  return half_input(state.middle, kept.feed_forward_norms);
 }
 
 void Pass::gate(std::int64_t layer, const at::Tensor& input, BlockState& state) const {
@@ -224,12 +216,11 @@ void Pass::gate(std::int64_t layer, const at::Tensor& input, BlockState& state) 
 at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
   state.x = x;
   gate(layer, attend(layer, state), state);
-  at::Tensor half = linear(layer, InputGroup::mlp_out, swiglu(state.gate, state.up), state)[0];
-  if (!has_norms_before()) {
-    state.feed_forward_half = half;
-    half = rms_norm(half, block(layer).feed_forward_norm, architecture_.norm_eps);
-  }
-  return times(half, architecture_.multipliers.residual).add_(state.middle);
+  const at::Tensor gated = glu(state.gate, state.up, activation_of(architecture_));
+  const at::Tensor half = linear(layer, InputGroup::mlp_out, gated, state)[0];
+  const HalfNorms& norms = block(layer).feed_forward_norms;
+  if (norms.behind.defined()) state.feed_forward_half = half;
+  return half_output(half, norms).add_(state.middle);
 }
 
 void Pass::let_go(Checkpointing checkpointing, BlockState& state) const {
@@ -249,50 +240,53 @@ void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
   if (!state.middle.defined()) {
     gate(layer, attend(layer, state), state);
   } else if (!state.gate.defined()) {
-    gate(layer, feed_forward_input(layer, state), state);
+    gate(layer, half_input(state.middle, kept.feed_forward_norms), state);
   }
   {
-    const at::Tensor dhalf = half_backward(dx, state.feed_forward_half, kept.feed_forward_norm);
+    const at::Tensor dhalf = half_backward(dx, state.feed_forward_half, kept.feed_forward_norms);
     const auto down = linear_backward(layer, InputGroup::mlp_out, {dhalf}, state);
     // In place: gate and up are their own gradients now, and down.dx is what went into `down`.
-    swiglu_backward(state.gate, state.up, down.dx);
+    glu_backward(state.gate, state.up, down.dx, activation_of(architecture_));
     linear_A_backward(layer, InputGroup::mlp_out, down.Q, down.dx);
   }
   {
     const auto in = linear_backward(layer, InputGroup::mlp_in,
                                     joined(architecture_, GateUp{state.gate, state.up}), state);
-    linear_A_backward(layer, InputGroup::mlp_in, in.Q, feed_forward_input(layer, state));
-    input_backward(dx, in.dx, state.middle, kept.feed_forward_norm);
+    linear_A_backward(layer, InputGroup::mlp_in, in.Q,
+                      half_input(state.middle, kept.feed_forward_norms));
+    input_backward(dx, in.dx, state.middle, kept.feed_forward_norms);
   }
   const auto out =
       linear_backward(layer, InputGroup::attention_out,
-                      {half_backward(dx, state.attention_half, kept.attention_norm)}, state);
+                      {half_backward(dx, state.attention_half, kept.attention_norms)}, state);
   linear_A_backward(layer, InputGroup::attention_out, out.Q, join_heads(state.attended.out));
   const auto in = linear_backward(
       layer, InputGroup::attention_in,
       joined(architecture_, heads_backward(layer, split_heads(out.dx), state)), state, needs_dx);
-  linear_A_backward(layer, InputGroup::attention_in, in.Q, attention_input(layer, state));
-  if (needs_dx) input_backward(dx, in.dx, state.x, kept.attention_norm);
+  linear_A_backward(layer, InputGroup::attention_in, in.Q,
+                    half_input(state.x, kept.attention_norms));
+  if (needs_dx) input_backward(dx, in.dx, state.x, kept.attention_norms);
 }
 
 Heads Pass::heads_backward(std::int64_t layer, const at::Tensor& dout,
                            const BlockState& state) const {
   auto [dq, dk, dv] = attention_backward(dout, state.q, state.k, state.v, state.attended,
                                          batch_.starts, form(layer));
-  if (architecture_.choice(layer).has_rope) {
-    rope_apply(dq, dk, rope_.cosine, rope_.sine, Turn::backward);
+  const LayerChoice choice = architecture_.choice(layer);
+  if (choice.has_rope) {
+    const RopeRows& rope = ropes_.of(choice);
+    rope_apply(dq, dk, rope.cosine, rope.sine, Turn::backward);
   }
   if (state.q_raw.defined()) {
-    const double eps = architecture_.norm_eps;
-    dq = norm_heads_backward(dq, state.q_raw, block(layer).query_norm, eps);
-    dk = norm_heads_backward(dk, state.k_raw, block(layer).key_norm, eps);
+    dq = norm_heads_backward(dq, state.q_raw, block(layer).query_norm, norms_);
+    dk = norm_heads_backward(dk, state.k_raw, block(layer).key_norm, norms_);
   }
   return {dq, dk, dv};
 }
 
 // Through all blocks, without keeping anything.
 at::Tensor hidden_states(const Pass& pass, std::int64_t layers) {
-  at::Tensor x = pass.embedded();
+  at::Tensor x = pass.first_input();
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     BlockState state;
     x = pass.forward(layer, x, state);
@@ -312,13 +306,14 @@ double Transformer::loss_sum(const PackedBatch& batch, const LoraAdapter* adapte
   const Pass pass(*this, batch, adapter, 0.0, 0);
   const at::Tensor x = hidden_states(pass, architecture_.layers);
   const at::Tensor rows = pass.final_norm(at::index_select(x, 0, batch.loss_rows));
-  return cross_entropy(rows, weights_.head, batch.loss_targets);
+  return cross_entropy(rows, weights_.head, batch.loss_targets,
+                       {.soft_cap = architecture_.soft_caps.logits});
 }
 
 at::Tensor Transformer::logits(const PackedBatch& batch, const LoraAdapter* adapter) const {
   const Pass pass(*this, batch, adapter, 0.0, 0);
   const at::Tensor x = pass.final_norm(hidden_states(pass, architecture_.layers));
-  return at::mm(x, weights_.head.t()).to(at::kFloat);
+  return logits_of(architecture_, x, weights_.head);
 }
 
 double Transformer::accumulate_gradients(const PackedBatch& batch, LoraAdapter& adapter,
@@ -326,7 +321,7 @@ double Transformer::accumulate_gradients(const PackedBatch& batch, LoraAdapter& 
   if (batch.supervised() == 0) return 0;
   const Pass pass(*this, batch, &adapter, adapter.shape().dropout, settings.dropout_seed);
   std::vector<BlockState> states(static_cast<std::size_t>(architecture_.layers));
-  at::Tensor x = pass.embedded();
+  at::Tensor x = pass.first_input();
   for (std::int64_t layer = 0; layer < architecture_.layers; ++layer) {
     BlockState& state = states[static_cast<std::size_t>(layer)];
     x = pass.forward(layer, x, state);
@@ -334,8 +329,9 @@ double Transformer::accumulate_gradients(const PackedBatch& batch, LoraAdapter& 
   }
 
   const at::Tensor rows = at::index_select(x, 0, batch.loss_rows);
-  const auto [loss, drows_normed] = cross_entropy_with_gradient(
-      pass.final_norm(rows), weights_.head, batch.loss_targets, settings.loss_scale);
+  const LossForm form{.scale = settings.loss_scale, .soft_cap = architecture_.soft_caps.logits};
+  const auto [loss, drows_normed] =
+      cross_entropy_with_gradient(pass.final_norm(rows), weights_.head, batch.loss_targets, form);
   const at::Tensor drows = pass.final_norm_backward(drows_normed, rows);
   // Rows without a loss of their own have no gradient here; attention brings it to them.
   const at::Tensor dx = at::zeros_like(x).index_copy_(0, batch.loss_rows, drows);

@@ -16,9 +16,9 @@
 // same bit for bit.
 //
 // Rounding is that of transformers' LlamaModel in the same type, for all families: OLMo 2's norm
-// there rounds once where ours rounds twice, and Granite's logits are divided after the product,
-// not before. Not thread-safe; one device. Same inputs, same number of threads: the same bits on
-// the CPU.
+// there rounds once where ours rounds twice, Granite's logits are divided after the product, not
+// before, and Gemma 2's scores are rounded before the softmax, where ours are float32. Not
+// thread-safe; one device. Same inputs, same number of threads: the same bits on the CPU.
 #pragma once
 
 #include <cstdint>

@@ -145,9 +145,14 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
   weights.embedding = taker.take(kEmbeddingName, {architecture.vocabulary, width});
   for (std::int64_t layer = 0; layer < architecture.layers && !taker.fault(); ++layer) {
     BlockWeights block;
-    block.attention_norm = taker.take(attention_norm_name(layer, architecture.norm_place), {width});
-    block.feed_forward_norm =
-        taker.take(feed_forward_norm_name(layer, architecture.norm_place), {width});
+    const auto take_norms = [&](const NormNames& names) {
+      HalfNorms norms;
+      if (!names.before.empty()) norms.before = taker.take(names.before, {width});
+      if (!names.behind.empty()) norms.behind = taker.take(names.behind, {width});
+      return norms;
+    };
+    block.attention_norms = take_norms(attention_norm_names(layer, architecture.norm_place));
+    block.feed_forward_norms = take_norms(feed_forward_norm_names(layer, architecture.norm_place));
     if (architecture.query_key_norm != QueryKeyNorm::none) {
       block.query_norm = taker.take(query_norm_name(layer), {architecture.query_norm_width()});
       block.key_norm = taker.take(key_norm_name(layer), {architecture.key_norm_width()});

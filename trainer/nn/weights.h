@@ -21,9 +21,13 @@
 
 namespace mayfly {
 
+// Of one half of a block; undefined where there is none.
+struct HalfNorms {
+  at::Tensor before, behind;  // (D)
+};
+
 struct BlockWeights {
-  at::Tensor attention_norm;                               // (D), before or after that half
-  at::Tensor feed_forward_norm;                            // (D), the same
+  HalfNorms attention_norms, feed_forward_norms;
   std::array<FrozenWeight, kProjectionKinds> projections;  // (outputs, inputs) each
   at::Tensor query_norm, key_norm;  // (E) each, or (H E) and (K E); undefined: none
   const FrozenWeight& operator[](Projection projection) const {

@@ -71,24 +71,30 @@ std::optional<at::Tensor> if_defined(const at::Tensor& x) {
   return x.defined() ? std::optional(x) : std::nullopt;
 }
 
-// softmax(q kᵀ scale + mask), (1, H, T, T) in float32.
-at::Tensor probabilities(const AttentionForm& form, const at::Tensor& q, const at::Tensor& k) {
-  return at::matmul(q, k.transpose(2, 3))
-      .to(at::kFloat)
-      .mul_(scale_of(form, q))
-      .masked_fill_(unseen(form, q), -std::numeric_limits<float>::infinity())
-      .softmax(-1);
+// q kᵀ scale, (1, H, T, T) in float32; with a soft cap c the tanh of them over c.
+at::Tensor scores(const AttentionForm& form, const at::Tensor& q, const at::Tensor& k) {
+  at::Tensor s = at::matmul(q, k.transpose(2, 3)).to(at::kFloat).mul_(scale_of(form, q));
+  return form.soft_cap > 0 ? s.div_(form.soft_cap).tanh_() : s;
+}
+
+// softmax(scores + mask), of scores as above, which stay as they are with a soft cap only.
+at::Tensor probabilities(const AttentionForm& form, const at::Tensor& q, const at::Tensor& s) {
+  const at::Tensor all = form.soft_cap > 0 ? s.mul(form.soft_cap) : s;
+  return all.masked_fill_(unseen(form, q), -std::numeric_limits<float>::infinity()).softmax(-1);
 }
 
 AttentionGradients products_backward(const AttentionForm& form, const at::Tensor& dout,
                                      const at::Tensor& q, const at::Tensor& k,
                                      const at::Tensor& v) {
-  const at::Tensor p = probabilities(form, q, k);
+  const at::Tensor s = scores(form, q, k);
+  const at::Tensor p = probabilities(form, q, s);
   const at::Tensor dv = at::matmul(p.to(q.scalar_type()).transpose(2, 3), dout);
   const at::Tensor dp = at::matmul(dout, v.transpose(2, 3)).to(at::kFloat);
   // Through the softmax: ds = p (dp - sum(dp p)).
   const at::Tensor ds =
       dp.sub_(dp.mul(p).sum(-1, /*keepdim=*/true)).mul_(p).mul_(scale_of(form, q));
+  // Through the cap: 1 - tanh².
+  if (form.soft_cap > 0) ds.mul_(s.square().neg_().add_(1.0));
   const at::Tensor ds_rounded = ds.to(q.scalar_type());
   return {at::matmul(ds_rounded, k), at::matmul(ds_rounded.transpose(2, 3), q), dv};
 }
@@ -182,14 +188,18 @@ AttentionGradients tiles_backward(const AttentionForm& form, const at::Tensor& d
 }  // namespace
 
 AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width,
-                                   bool has_masks) {
+                                   std::int64_t longest, const AttentionForm& form) {
+  if (form.soft_cap > 0) return AttentionBackend::products;
   if (like.is_cpu()) return AttentionBackend::fused;
-  return !has_masks && has_flash_attention(like, head_width) ? AttentionBackend::flash
-                                                             : AttentionBackend::products;
+  const bool has_mask = form.window > 0 && form.window < longest;
+  return !has_mask && has_flash_attention(like, head_width) ? AttentionBackend::flash
+                                                            : AttentionBackend::products;
 }
 
 AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            const std::vector<std::int64_t>& starts, const AttentionForm& form) {
+  TORCH_CHECK(form.soft_cap == 0 || form.backend == AttentionBackend::products,
+              "attention: a soft cap");
   if (form.backend == AttentionBackend::flash) {
     TORCH_CHECK(form.window == 0 || longest(starts) <= form.window, "attention: a window");
     return flash(form, q, k, v, starts);
@@ -208,7 +218,8 @@ AttentionForward attention(const at::Tensor& q, const at::Tensor& k, const at::T
       out = fused_out;
       forward.normalizers.push_back(normalizer);
     } else {
-      out = at::matmul(probabilities(form, q_doc, k_doc).to(q.scalar_type()), v_doc);
+      const at::Tensor p = probabilities(form, q_doc, scores(form, q_doc, k_doc));
+      out = at::matmul(p.to(q.scalar_type()), v_doc);
     }
     heads_first(forward.out, starts[i - 1], starts[i]).copy_(out);
   }

@@ -3,7 +3,8 @@
 //
 //   out = softmax(q kᵀ · scale + mask) v,  scale = 1 / sqrt(E) unless given
 //
-// With a window w, row i sees the rows i - w + 1 to i of its document.
+// With a window w, row i sees the rows i - w + 1 to i of its document. With a soft cap c the scaled
+// scores are c · tanh(score / c) (Gemma 2), which takes products everywhere.
 //
 // Shapes   q, out (N, H, E), k, v (N, K, E); `starts`: first rows of the documents, then N.
 // Types    the type of computing; softmax in float32.
@@ -24,15 +25,17 @@
 namespace mayfly {
 
 enum class AttentionBackend { fused, flash, products };
-// For tensors like `q`, (N, H, E) or any part of it. `has_masks`: some document is longer than the
-// window, which takes `products` on a GPU.
-AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width, bool has_masks);
-
 struct AttentionForm {
-  AttentionBackend backend;
+  AttentionBackend backend = AttentionBackend::products;
   std::optional<double> scale = {};  // absent: 1 / sqrt(E)
   std::int64_t window = 0;           // 0: none. REQUIRES none shorter than a document for `flash`
+  double soft_cap = 0;               // 0: none. REQUIRES 0 but for `products`
 };
+
+// For tensors like `q`, (N, H, E) or any part of it. A `longest` document longer than the form's
+// window takes `products` on a GPU, a soft cap everywhere. `form.backend` does not matter.
+AttentionBackend attention_backend(const at::Tensor& like, std::int64_t head_width,
+                                   std::int64_t longest, const AttentionForm& form);
 
 struct AttentionForward {
   at::Tensor out;

@@ -12,6 +12,7 @@
 
 #include "trainer/ops/device_ops.h"
 #include "trainer/ops/on_rows.h"
+#include "trainer/ops/soft_cap.h"
 
 namespace mayfly {
 
@@ -54,15 +55,16 @@ double sum_of(const std::vector<at::Tensor>& losses) {
 
 }  // namespace
 
-double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets) {
+double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                     const LossForm& form) {
   double loss = 0;
   std::vector<at::Tensor> losses;
   for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor slice_targets = targets.narrow(0, first, count);
     const at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
     if (const DeviceOps* const ops = device_ops(logits)) {
-      losses.push_back(ops->cross_entropy(logits, slice_targets, 1.0, /*gradient=*/false));
-    } else if (has_row_kernels(logits)) {
+      losses.push_back(ops->cross_entropy(logits, slice_targets, form, /*gradient=*/false));
+    } else if (soft_cap(logits, form.soft_cap); has_row_kernels(logits)) {
       loss += sum_rows(logits, slice_targets,
                        [](const auto* row, std::int64_t width, std::int64_t target) {
                          return row_kernels::cross_entropy(row, width, target);
@@ -75,28 +77,32 @@ double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at:
 }
 
 CrossEntropyGradient cross_entropy_with_gradient(const at::Tensor& hidden, const at::Tensor& head,
-                                                 const at::Tensor& targets, double scale) {
+                                                 const at::Tensor& targets, const LossForm& form) {
   CrossEntropyGradient result{.loss = 0, .dhidden = at::empty_like(hidden)};
   std::vector<at::Tensor> losses;
   for_each_slice(hidden.size(0), head, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor slice_targets = targets.narrow(0, first, count);
     at::Tensor logits = at::mm(hidden.narrow(0, first, count), head.t());
     if (const DeviceOps* const ops = device_ops(logits)) {
-      losses.push_back(ops->cross_entropy(logits, slice_targets, scale, /*gradient=*/true));
-    } else if (has_row_kernels(logits)) {
-      result.loss += sum_rows(logits, slice_targets,
-                              [scale](auto* row, std::int64_t width, std::int64_t target) {
-                                return row_kernels::cross_entropy_gradient(
-                                    row, width, target, static_cast<float>(scale));
-                              });
+      losses.push_back(ops->cross_entropy(logits, slice_targets, form, /*gradient=*/true));
+    } else if (soft_cap(logits, form.soft_cap); has_row_kernels(logits)) {
+      const row_kernels::RowGradient gradient{static_cast<float>(form.scale),
+                                              static_cast<float>(form.soft_cap)};
+      result.loss += sum_rows(
+          logits, slice_targets, [&gradient](auto* row, std::int64_t width, std::int64_t target) {
+            return row_kernels::cross_entropy_gradient(row, width, target, gradient);
+          });
     } else {
       const at::Tensor log_probability = at::log_softmax(logits, -1, at::kFloat);
       result.loss += picked_loss(log_probability, slice_targets);
       const at::Tensor minus_one = at::ones({count, 1}, log_probability.options()).neg_();
-      logits = log_probability.exp()
-                   .scatter_add_(1, slice_targets.unsqueeze(1), minus_one)
-                   .mul_(scale)
-                   .to(head.scalar_type());
+      const at::Tensor slope = log_probability.exp()
+                                   .scatter_add_(1, slice_targets.unsqueeze(1), minus_one)
+                                   .mul_(form.scale);
+      if (form.soft_cap > 0) {
+        slope.mul_(logits.to(at::kFloat).div(form.soft_cap).square_().neg_().add_(1.0));
+      }
+      logits = slope.to(head.scalar_type());
     }
     at::Tensor dhidden = result.dhidden.narrow(0, first, count);
     at::mm_out(dhidden, logits, head);

@@ -3,6 +3,9 @@
 //
 //   loss = Σ_s logsumexp(h_s Wᵀ) - (h_s Wᵀ)[target_s]        dh_s = scale · (softmax - onehot) W
 //
+// With a soft cap c, c · tanh(logit / c) in place of each logit (Gemma 2), rounded after each of
+// the three steps as transformers does; on a GPU with kernels once.
+//
 // The head is frozen: no gradient of W. The gradient is made with the loss, not after it.
 //
 // Shapes   hidden (S, D): only rows that count; head (V, D); targets (S) int64.
@@ -21,14 +24,20 @@ namespace mayfly {
 inline constexpr std::int64_t kLogitBytes = 32 << 20;
 inline constexpr std::int64_t kGpuLogitBytes = 256 << 20;
 
+struct LossForm {
+  double scale = 1.0;     // of the gradient
+  double soft_cap = 0.0;  // 0: none
+};
+
 // Sum of the losses.
-double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets);
+double cross_entropy(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                     const LossForm& form = {});
 
 struct CrossEntropyGradient {
   double loss = 0;
   at::Tensor dhidden;  // (S, D): the gradient of scale · loss
 };
 CrossEntropyGradient cross_entropy_with_gradient(const at::Tensor& hidden, const at::Tensor& head,
-                                                 const at::Tensor& targets, double scale);
+                                                 const at::Tensor& targets, const LossForm& form);
 
 }  // namespace mayfly

@@ -11,7 +11,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "trainer/ops/cross_entropy.h"
+#include "trainer/ops/gate_activation.h"
 #include "trainer/ops/nf4.h"
+#include "trainer/ops/rms_norm.h"
 
 namespace mayfly {
 
@@ -24,19 +27,20 @@ class DeviceOps {
 
   // rms_norm.h. `residual` may be undefined; else x becomes x + residual first, in place.
   virtual at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& residual,
-                              const at::Tensor& weight, double eps) const = 0;
+                              const at::Tensor& weight, const NormForm& form) const = 0;
   virtual void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
-                                 const at::Tensor& weight, double eps) const = 0;
-  // swiglu.h
-  virtual at::Tensor swiglu(const at::Tensor& e, const at::Tensor& g) const = 0;
-  virtual void swiglu_backward(const at::Tensor& e, const at::Tensor& g,
-                               const at::Tensor& dh) const = 0;
+                                 const at::Tensor& weight, const NormForm& form) const = 0;
+  // glu.h
+  virtual at::Tensor glu(const at::Tensor& e, const at::Tensor& g,
+                         GateActivation activation) const = 0;
+  virtual void glu_backward(const at::Tensor& e, const at::Tensor& g, const at::Tensor& dh,
+                            GateActivation activation) const = 0;
   // rope_apply.h
   virtual void rope(const at::Tensor& q, const at::Tensor& k, const at::Tensor& cosine,
                     const at::Tensor& sine, bool backward) const = 0;
   // cross_entropy.h: the loss of each row, (rows) float32; with `gradient` the logits become it.
   virtual at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
-                                   double scale, bool gradient) const = 0;
+                                   const LossForm& form, bool gradient) const = 0;
   // nf4.h
   virtual Nf4Weight nf4_quantize(const at::Tensor& weight, bool double_quant) const = 0;
   virtual void nf4_restore(const Nf4Weight& weight, const at::Tensor& out) const = 0;

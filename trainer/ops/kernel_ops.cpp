@@ -56,12 +56,18 @@ std::int64_t divided_up(std::int64_t count, std::int64_t by) {
   return (count + by - 1) / by;
 }
 
-cuda::GluForm glu_form(const at::Tensor& e) {
-  return {.rows = e.size(0), .cols = e.size(1), .stride = e.size(1), .gate = cuda::Gate::silu};
+cuda::GluForm glu_form(const at::Tensor& e, GateActivation activation) {
+  return {.rows = e.size(0),
+          .cols = e.size(1),
+          .stride = e.size(1),
+          .gate = activation == GateActivation::silu ? cuda::Gate::silu : cuda::Gate::gelu_tanh};
 }
 
-cuda::RmsNormForm norm_form(const at::Tensor& x, double eps) {
-  return {.rows = x.size(0), .cols = x.size(1), .eps = static_cast<float>(eps)};
+cuda::RmsNormForm norm_form(const at::Tensor& x, const NormForm& form) {
+  return {.rows = x.size(0),
+          .cols = x.size(1),
+          .eps = static_cast<float>(form.eps),
+          .one_plus = form.one_plus};
 }
 
 }  // namespace
@@ -72,7 +78,7 @@ T* KernelOps::data(const at::Tensor& x) const {
 }
 
 at::Tensor KernelOps::rms_norm(const at::Tensor& x, const at::Tensor& residual,
-                               const at::Tensor& weight, double eps) const {
+                               const at::Tensor& weight, const NormForm& form) const {
   constexpr const char* kOp = "rms_norm";
   check(kOp, {&x, &weight, residual.defined() ? &residual : &x});
   check_shape(kOp, weight, {x.size(1)});
@@ -82,13 +88,13 @@ at::Tensor KernelOps::rms_norm(const at::Tensor& x, const at::Tensor& residual,
     T* const sum = residual.defined() ? data<T>(x) : nullptr;
     const T* const added = residual.defined() ? data<T>(residual) : nullptr;
     check_launch(kOp, cuda::rms_norm<T>(data<T>(y), sum, data<T>(x), added, data<T>(weight),
-                                        norm_form(x, eps), place_.stream(x)));
+                                        norm_form(x, form), place_.stream(x)));
   });
   return y;
 }
 
 void KernelOps::rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
-                                  const at::Tensor& weight, double eps) const {
+                                  const at::Tensor& weight, const NormForm& form) const {
   constexpr const char* kOp = "rms_norm_backward";
   check(kOp, {&dx, &dy, &x, &weight});
   for (const at::Tensor* const same : {&dx, &dy}) check_shape(kOp, *same, x.sizes());
@@ -96,30 +102,32 @@ void KernelOps::rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, co
   with_type(kOp, x, [&]<class T>(T) {
     check_launch(kOp,
                  cuda::rms_norm_backward<T>(data<T>(dx), data<T>(dy), data<T>(x), data<T>(weight),
-                                            data<T>(dx), norm_form(x, eps), place_.stream(x)));
+                                            data<T>(dx), norm_form(x, form), place_.stream(x)));
   });
 }
 
-at::Tensor KernelOps::swiglu(const at::Tensor& e, const at::Tensor& g) const {
-  constexpr const char* kOp = "swiglu";
+at::Tensor KernelOps::glu(const at::Tensor& e, const at::Tensor& g,
+                          GateActivation activation) const {
+  constexpr const char* kOp = "glu";
   check(kOp, {&e, &g});
   check_shape(kOp, g, e.sizes());
   const at::Tensor h = at::empty_like(e);
   with_type(kOp, e, [&]<class T>(T) {
-    check_launch(kOp,
-                 cuda::glu<T>(data<T>(h), data<T>(e), data<T>(g), glu_form(e), place_.stream(e)));
+    check_launch(kOp, cuda::glu<T>(data<T>(h), data<T>(e), data<T>(g), glu_form(e, activation),
+                                   place_.stream(e)));
   });
   return h;
 }
 
-void KernelOps::swiglu_backward(const at::Tensor& e, const at::Tensor& g,
-                                const at::Tensor& dh) const {
-  constexpr const char* kOp = "swiglu_backward";
+void KernelOps::glu_backward(const at::Tensor& e, const at::Tensor& g, const at::Tensor& dh,
+                             GateActivation activation) const {
+  constexpr const char* kOp = "glu_backward";
   check(kOp, {&e, &g, &dh});
   for (const at::Tensor* const same : {&g, &dh}) check_shape(kOp, *same, e.sizes());
   with_type(kOp, e, [&]<class T>(T) {
-    check_launch(kOp, cuda::glu_backward<T>(data<T>(e), data<T>(g), data<T>(dh), data<T>(dh),
-                                            data<T>(e), data<T>(g), glu_form(e), place_.stream(e)));
+    check_launch(kOp,
+                 cuda::glu_backward<T>(data<T>(e), data<T>(g), data<T>(dh), data<T>(dh), data<T>(e),
+                                       data<T>(g), glu_form(e, activation), place_.stream(e)));
   });
 }
 
@@ -147,7 +155,7 @@ void KernelOps::rope(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 }
 
 at::Tensor KernelOps::cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
-                                    double scale, bool gradient) const {
+                                    const LossForm& loss_form, bool gradient) const {
   constexpr const char* kOp = "cross_entropy";
   check(kOp, {&logits});
   check(kOp, {&targets});
@@ -156,7 +164,8 @@ at::Tensor KernelOps::cross_entropy(const at::Tensor& logits, const at::Tensor& 
   const cuda::CrossEntropyForm form{.rows = logits.size(0),
                                     .cols = logits.size(1),
                                     .stride = logits.size(1),
-                                    .scale = static_cast<float>(scale),
+                                    .soft_cap = static_cast<float>(loss_form.soft_cap),
+                                    .scale = static_cast<float>(loss_form.scale),
                                     .gradient = gradient};
   const at::Tensor loss = at::empty({form.rows}, logits.options().dtype(at::kFloat));
   with_type(kOp, logits, [&]<class T>(T) {

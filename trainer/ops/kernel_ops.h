@@ -27,16 +27,17 @@ class KernelOps : public DeviceOps {
   explicit KernelOps(const KernelPlace& place) : place_(place) {}
 
   at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
-                      double eps) const override;
+                      const NormForm& form) const override;
   void rms_norm_backward(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& x,
-                         const at::Tensor& weight, double eps) const override;
-  at::Tensor swiglu(const at::Tensor& e, const at::Tensor& g) const override;
-  void swiglu_backward(const at::Tensor& e, const at::Tensor& g,
-                       const at::Tensor& dh) const override;
+                         const at::Tensor& weight, const NormForm& form) const override;
+  at::Tensor glu(const at::Tensor& e, const at::Tensor& g,
+                 GateActivation activation) const override;
+  void glu_backward(const at::Tensor& e, const at::Tensor& g, const at::Tensor& dh,
+                    GateActivation activation) const override;
   void rope(const at::Tensor& q, const at::Tensor& k, const at::Tensor& cosine,
             const at::Tensor& sine, bool backward) const override;
-  at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double scale,
-                           bool gradient) const override;
+  at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
+                           const LossForm& form, bool gradient) const override;
   Nf4Weight nf4_quantize(const at::Tensor& weight, bool double_quant) const override;
   void nf4_restore(const Nf4Weight& weight, const at::Tensor& out) const override;
 

@@ -53,7 +53,7 @@ LoraLinearForward lora_linear(const at::Tensor& x, const std::vector<FrozenWeigh
                               const LoraGroup& adapters, const Dropout& dropout);
 
 // The way back, first half: adds to the gradients of B. It does not need x, which may be made again
-// out of dx (swiglu.h). `needs_dx` false: dx stays undefined.
+// out of dx (glu.h). `needs_dx` false: dx stays undefined.
 struct LoraLinearBackward {
   at::Tensor dx;
   at::Tensor Q;  // (N, n·R); undefined without adapters

@@ -87,11 +87,18 @@ MAYFLY_INLINE float inverse_rms(const T* x, std::int64_t width, float eps) {
 
 template <class T>
 MAYFLY_INLINE void norm_rows(T* __restrict y, const T* __restrict x, const T* __restrict weight,
-                             std::int64_t rows, std::int64_t width, float eps) {
-  for (; rows > 0; --rows, x += width, y += width) {
-    const float r = inverse_rms(x, width, eps);
-    for (std::int64_t i = 0; i < width; ++i) {
-      y[i] = rounded<T>(load(weight[i]) * load(rounded<T>(load(x[i]) * r)));
+                             const row_kernels::NormRows& form) {
+  const std::int64_t width = form.width;
+  for (std::int64_t row = 0; row < form.rows; ++row, x += width, y += width) {
+    const float r = inverse_rms(x, width, form.eps);
+    if (form.one_plus) {
+      for (std::int64_t i = 0; i < width; ++i) {
+        y[i] = rounded<T>(load(x[i]) * r * (1.0f + load(weight[i])));
+      }
+    } else {
+      for (std::int64_t i = 0; i < width; ++i) {
+        y[i] = rounded<T>(load(weight[i]) * load(rounded<T>(load(x[i]) * r)));
+      }
     }
   }
 }
@@ -99,36 +106,79 @@ MAYFLY_INLINE void norm_rows(T* __restrict y, const T* __restrict x, const T* __
 template <class T>
 MAYFLY_INLINE void norm_backward_rows(T* __restrict dx, const T* __restrict dy,
                                       const T* __restrict x, const T* __restrict weight,
-                                      std::int64_t rows, std::int64_t width, float eps) {
-  for (; rows > 0; --rows, x += width, dy += width, dx += width) {
-    const float r = inverse_rms(x, width, eps);
-    const float dot =
-        sum(width, [&](std::int64_t i) { return load(weight[i]) * load(dy[i]) * load(x[i]); });
+                                      const row_kernels::NormRows& form) {
+  const std::int64_t width = form.width;
+  const float more = form.one_plus ? 1.0f : 0.0f;
+  for (std::int64_t row = 0; row < form.rows; ++row, x += width, dy += width, dx += width) {
+    const float r = inverse_rms(x, width, form.eps);
+    const float dot = sum(
+        width, [&](std::int64_t i) { return (more + load(weight[i])) * load(dy[i]) * load(x[i]); });
     const float pull = dot / static_cast<float>(width) * r * r;
     for (std::int64_t i = 0; i < width; ++i) {
-      const float slope = r * (load(weight[i]) * load(dy[i]) - load(x[i]) * pull);
+      const float slope = r * ((more + load(weight[i])) * load(dy[i]) - load(x[i]) * pull);
       dx[i] = rounded<T>(load(dx[i]) + slope);
     }
   }
 }
 
-template <class T>
-MAYFLY_INLINE void swiglu_range(T* __restrict h, const T* __restrict e, const T* __restrict g,
-                                std::int64_t count) {
+// Both activations are e · σ(inner(e)); `slope` is inner's.
+struct Silu {
+  MAYFLY_INLINE static float inner(float e) {
+    return e;
+  }
+  MAYFLY_INLINE static float slope(float /*e*/) {
+    return 1.0f;
+  }
+};
+struct GeluTanh {
+  static constexpr float kLinear = 1.5957691216f;  // 2 sqrt(2 / π)
+  static constexpr float kCubic = kLinear * 0.044715f;
+  MAYFLY_INLINE static float inner(float e) {
+    return e * (kLinear + kCubic * e * e);
+  }
+  MAYFLY_INLINE static float slope(float e) {
+    return kLinear + 3.0f * kCubic * e * e;
+  }
+};
+
+template <class Inner, class T>
+MAYFLY_INLINE void glu_range(T* __restrict h, const T* __restrict e, const T* __restrict g,
+                             std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float gate = load(e[i]);
-    h[i] = rounded<T>(load(rounded<T>(gate * sigmoid(gate))) * load(g[i]));
+    h[i] = rounded<T>(load(rounded<T>(gate * sigmoid(Inner::inner(gate)))) * load(g[i]));
+  }
+}
+
+template <class Inner, class T>
+MAYFLY_INLINE void glu_backward_range(T* __restrict e, T* __restrict g, T* __restrict dh,
+                                      std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float gate = load(e[i]), up = load(g[i]), slope = load(dh[i]);
+    const float s = sigmoid(Inner::inner(gate));
+    dh[i] = rounded<T>(load(rounded<T>(gate * s)) * up);
+    g[i] = rounded<T>(slope * gate * s);
+    e[i] = rounded<T>(slope * up * s * (1.0f + gate * Inner::slope(gate) * (1.0f - s)));
   }
 }
 
 template <class T>
-MAYFLY_INLINE void swiglu_backward_range(T* __restrict e, T* __restrict g, T* __restrict dh,
-                                         std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float gate = load(e[i]), up = load(g[i]), slope = load(dh[i]), s = sigmoid(gate);
-    dh[i] = rounded<T>(load(rounded<T>(gate * s)) * up);
-    g[i] = rounded<T>(slope * gate * s);
-    e[i] = rounded<T>(slope * up * s * (1.0f + gate * (1.0f - s)));
+MAYFLY_INLINE void glu_any(T* h, const T* e, const T* g, std::int64_t count,
+                           GateActivation activation) {
+  if (activation == GateActivation::silu) {
+    glu_range<Silu>(h, e, g, count);
+  } else {
+    glu_range<GeluTanh>(h, e, g, count);
+  }
+}
+
+template <class T>
+MAYFLY_INLINE void glu_backward_any(T* e, T* g, T* dh, std::int64_t count,
+                                    GateActivation activation) {
+  if (activation == GateActivation::silu) {
+    glu_backward_range<Silu>(e, g, dh, count);
+  } else {
+    glu_backward_range<GeluTanh>(e, g, dh, count);
   }
 }
 
@@ -167,13 +217,18 @@ MAYFLY_INLINE double row_loss(const T* row, std::int64_t target, const Normalize
 
 template <class T>
 MAYFLY_INLINE double loss_and_gradient(T* __restrict row, std::int64_t width, std::int64_t target,
-                                       float scale) {
+                                       const row_kernels::RowGradient& form) {
   const Normalizer n = normalizer(row, width);
   const double loss = row_loss(row, target, n);  // before the row is overwritten
-  const float at_target = scale * (exponential(load(row[target]) - n.top) / n.total - 1.0f);
-  const float factor = scale / n.total;
+  const float share = form.soft_cap > 0 ? 1.0f / form.soft_cap : 0.0f;
+  // Of the cap where the row has the value v: 1 without one, exactly.
+  const auto slope = [share](float v) { return 1.0f - (v * share) * (v * share); };
+  const float right = load(row[target]);
+  const float at_target = form.scale * (exponential(right - n.top) / n.total - 1.0f) * slope(right);
+  const float factor = form.scale / n.total;
   for (std::int64_t i = 0; i < width; ++i) {
-    row[i] = rounded<T>(factor * exponential(load(row[i]) - n.top));
+    const float v = load(row[i]);
+    row[i] = rounded<T>(factor * exponential(v - n.top) * slope(v));
   }
   row[target] = rounded<T>(at_target);
   return loss;
@@ -183,37 +238,38 @@ MAYFLY_INLINE double loss_and_gradient(T* __restrict row, std::int64_t width, st
 
 namespace row_kernels {
 
-MAYFLY_CLONES void rms_norm(float* y, const float* x, const float* weight, std::int64_t rows,
-                            std::int64_t width, float eps) {
-  norm_rows(y, x, weight, rows, width, eps);
+MAYFLY_CLONES void rms_norm(float* y, const float* x, const float* weight, const NormRows& form) {
+  norm_rows(y, x, weight, form);
 }
-MAYFLY_CLONES void rms_norm(Bf16* y, const Bf16* x, const Bf16* weight, std::int64_t rows,
-                            std::int64_t width, float eps) {
-  norm_rows(y, x, weight, rows, width, eps);
+MAYFLY_CLONES void rms_norm(Bf16* y, const Bf16* x, const Bf16* weight, const NormRows& form) {
+  norm_rows(y, x, weight, form);
 }
 
 MAYFLY_CLONES void rms_norm_backward(float* dx, const float* dy, const float* x,
-                                     const float* weight, std::int64_t rows, std::int64_t width,
-                                     float eps) {
-  norm_backward_rows(dx, dy, x, weight, rows, width, eps);
+                                     const float* weight, const NormRows& form) {
+  norm_backward_rows(dx, dy, x, weight, form);
 }
 MAYFLY_CLONES void rms_norm_backward(Bf16* dx, const Bf16* dy, const Bf16* x, const Bf16* weight,
-                                     std::int64_t rows, std::int64_t width, float eps) {
-  norm_backward_rows(dx, dy, x, weight, rows, width, eps);
+                                     const NormRows& form) {
+  norm_backward_rows(dx, dy, x, weight, form);
 }
 
-MAYFLY_CLONES void swiglu(float* h, const float* e, const float* g, std::int64_t count) {
-  swiglu_range(h, e, g, count);
+MAYFLY_CLONES void glu(float* h, const float* e, const float* g, std::int64_t count,
+                       GateActivation activation) {
+  glu_any(h, e, g, count, activation);
 }
-MAYFLY_CLONES void swiglu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t count) {
-  swiglu_range(h, e, g, count);
+MAYFLY_CLONES void glu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t count,
+                       GateActivation activation) {
+  glu_any(h, e, g, count, activation);
 }
 
-MAYFLY_CLONES void swiglu_backward(float* e, float* g, float* dh, std::int64_t count) {
-  swiglu_backward_range(e, g, dh, count);
+MAYFLY_CLONES void glu_backward(float* e, float* g, float* dh, std::int64_t count,
+                                GateActivation activation) {
+  glu_backward_any(e, g, dh, count, activation);
 }
-MAYFLY_CLONES void swiglu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count) {
-  swiglu_backward_range(e, g, dh, count);
+MAYFLY_CLONES void glu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count,
+                                GateActivation activation) {
+  glu_backward_any(e, g, dh, count, activation);
 }
 
 MAYFLY_CLONES void rope(float* x, const float* cosine, const float* sine, std::int64_t rows,
@@ -233,12 +289,12 @@ MAYFLY_CLONES double cross_entropy(const Bf16* row, std::int64_t width, std::int
 }
 
 MAYFLY_CLONES double cross_entropy_gradient(float* row, std::int64_t width, std::int64_t target,
-                                            float scale) {
-  return loss_and_gradient(row, width, target, scale);
+                                            const RowGradient& form) {
+  return loss_and_gradient(row, width, target, form);
 }
 MAYFLY_CLONES double cross_entropy_gradient(Bf16* row, std::int64_t width, std::int64_t target,
-                                            float scale) {
-  return loss_and_gradient(row, width, target, scale);
+                                            const RowGradient& form) {
+  return loss_and_gradient(row, width, target, form);
 }
 
 }  // namespace row_kernels

@@ -2,6 +2,9 @@
 // config.json says that we do not compute must be refused, by name.
 #include "core/model/architecture.h"
 
+#include <utility>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -39,8 +42,8 @@ TEST(ArchitectureTest, ReadsSmolLm2) {
   ASSERT_TRUE(a) << a.error().message;
   EXPECT_EQ(a->query_width(), 576);
   EXPECT_EQ(a->kv_width(), 192);
-  EXPECT_EQ(a->rope_theta, 100000.0);
-  EXPECT_EQ(a->rope_scaling.factor, 1.0);
+  EXPECT_EQ(a->ropes.all.theta, 100000.0);
+  EXPECT_EQ(a->ropes.all.scaling, RopeScaling::none);
   EXPECT_TRUE(a->tied_embeddings);
   EXPECT_EQ(a->end_tokens, std::vector<std::int64_t>{2});
   EXPECT_EQ(a->parameters(), 134515008);  // what transformers counts
@@ -57,7 +60,7 @@ TEST(ArchitectureTest, TakesTheFamilysDefaultsForWhatIsLeftOut) {
   EXPECT_EQ(a->kv_heads, 9);
   EXPECT_EQ(a->head_width, 64);
   EXPECT_EQ(a->norm_eps, 1e-6);
-  EXPECT_EQ(a->rope_theta, 10000.0);
+  EXPECT_EQ(a->ropes.all.theta, 10000.0);
   EXPECT_FALSE(a->tied_embeddings);
   EXPECT_TRUE(a->end_tokens.empty());
 }
@@ -70,8 +73,8 @@ TEST(ArchitectureTest, ReadsRopeInTheOldAndTheNewForm) {
                        {"original_max_position_embeddings", 8192}};
   const auto old_form = architecture_from_json(with("rope_scaling", llama3), "config.json");
   ASSERT_TRUE(old_form) << old_form.error().message;
-  EXPECT_EQ(old_form->rope_scaling.factor, 32.0);
-  EXPECT_EQ(old_form->rope_theta, 100000.0);
+  EXPECT_EQ(old_form->ropes.all.factor, 32.0);
+  EXPECT_EQ(old_form->ropes.all.theta, 100000.0);
 
   json parameters = llama3;
   parameters["rope_theta"] = 500000.0;
@@ -79,8 +82,8 @@ TEST(ArchitectureTest, ReadsRopeInTheOldAndTheNewForm) {
   config.erase("rope_theta");
   const auto new_form = architecture_from_json(config, "config.json");
   ASSERT_TRUE(new_form) << new_form.error().message;
-  EXPECT_EQ(new_form->rope_scaling.factor, 32.0);
-  EXPECT_EQ(new_form->rope_theta, 500000.0);
+  EXPECT_EQ(new_form->ropes.all.factor, 32.0);
+  EXPECT_EQ(new_form->ropes.all.theta, 500000.0);
 }
 
 TEST(ArchitectureTest, KnowsCheckpointsInNf4) {
@@ -111,7 +114,7 @@ TEST(ArchitectureTest, RefusesByNameWhatItDoesNotCompute) {
           .message,
       HasSubstr("nf4"));
   EXPECT_THAT(refusal(with("hidden_act", "gelu")).message, HasSubstr("\"gelu\""));
-  for (const char* kind : {"linear", "dynamic", "yarn", "longrope", "su"}) {
+  for (const char* kind : {"dynamic", "yarn", "longrope", "su"}) {
     const Error error = refusal(with("rope_scaling", {{"type", kind}, {"factor", 2.0}}));
     EXPECT_THAT(error.message, HasSubstr("\"rope_scaling\": {"));
     EXPECT_THAT(error.message, HasSubstr(kind));
@@ -165,6 +168,8 @@ TEST(FamilyTest, HasTheParametersThatTransformersCounts) {
   EXPECT_EQ(small("granite").parameters(), 184896);
   EXPECT_EQ(small("phi3").parameters(), 184896);
   EXPECT_EQ(small("olmo2").parameters(), 185280);
+  EXPECT_EQ(small("gemma2").parameters(), 185408);
+  EXPECT_EQ(small("gemma3_text").parameters(), 185536);
 }
 
 TEST(FamilyTest, IsNamedInTheHintOfARefusal) {
@@ -218,6 +223,58 @@ TEST(FamilyTest, GranitesMultipliersAreReadAndOthersAreNot) {
   EXPECT_EQ(a.multipliers.logits_divisor, 8.0);
   EXPECT_EQ(a.attention_scale, 0.015625);
   EXPECT_FALSE(small("llama", set).attention_scale);
+}
+
+TEST(FamilyTest, Gemma2sWindowsTakeTurnsAndItsCapsMayBeNull) {
+  const Architecture a = small("gemma2");
+  EXPECT_EQ(a.choice(0).window, 4096);
+  EXPECT_EQ(a.choice(1).window, 0);
+  EXPECT_FALSE(a.choice(0).has_local_rope);
+  EXPECT_EQ(a.soft_caps.attention, 50.0);
+  EXPECT_EQ(a.soft_caps.logits, 30.0);
+  EXPECT_EQ(a.attention_scale, 1.0 / 16);
+  EXPECT_EQ(a.multipliers.embedding, 8.0);
+  const json none = {{"attn_logit_softcapping", nullptr}, {"final_logit_softcapping", nullptr}};
+  EXPECT_EQ(small("gemma2", none).soft_caps.attention, 0.0);
+  EXPECT_EQ(small("gemma2", none).soft_caps.logits, 0.0);
+}
+
+TEST(FamilyTest, Gemma3HasARopeForEachKindOfLayer) {
+  const json old_form = {{"sliding_window_pattern", 2},
+                         {"sliding_window", 32},
+                         {"rope_theta", 500.0},
+                         {"rope_local_base_freq", 50.0},
+                         {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}};
+  const Architecture a = small("gemma3_text", old_form);
+  EXPECT_TRUE(a.choice(0).has_local_rope);
+  EXPECT_EQ(a.choice(0).window, 32);
+  EXPECT_FALSE(a.choice(1).has_local_rope);
+  EXPECT_EQ(a.ropes.all.theta, 500.0);
+  EXPECT_EQ(a.ropes.all.factor, 8.0);
+  EXPECT_EQ(a.ropes.local.theta, 50.0);
+  EXPECT_EQ(a.ropes.local.scaling, RopeScaling::none);
+  EXPECT_EQ(small("gemma3_text").ropes.all.theta, 1e6);
+  EXPECT_EQ(small("gemma3_text").choice(2).window, 4096);
+}
+
+TEST(FamilyTest, GemmasOtherChoicesAreRefused) {
+  json gemma = with("model_type", "gemma3_text");
+  EXPECT_TRUE(architecture_from_json(gemma, "config.json"));
+  for (const auto& [key, value] : std::vector<std::pair<std::string, json>>{
+           {"attn_logit_softcapping", 50.0},
+           {"hidden_activation", "gelu"},
+           {"use_bidirectional_attention", true},
+           {"sliding_window", nullptr},
+           {"rope_parameters", {{"rope_type", "default"}}},
+           {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}}}) {
+    json config = gemma;
+    config[key] = value;
+    EXPECT_THAT(refusal(config).message, HasSubstr(key)) << value;
+  }
+  EXPECT_THAT(refusal(with("model_type", "gemma3")).message, HasSubstr("\"gemma3\""));
+  EXPECT_THAT(
+      refusal(with("rope_parameters", {{"full_attention", {{"rope_type", "default"}}}})).message,
+      HasSubstr("one rope"));
 }
 
 TEST(FamilyTest, NullKeyValueHeadsAreAsManyAsHeads) {

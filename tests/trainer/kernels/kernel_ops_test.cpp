@@ -9,9 +9,9 @@
 #include "tests/cuda/emulator/memory.h"
 #include "tests/trainer/tiny_llama.h"
 #include "trainer/ops/cross_entropy.h"
+#include "trainer/ops/glu.h"
 #include "trainer/ops/rms_norm.h"
 #include "trainer/ops/rope_apply.h"
-#include "trainer/ops/swiglu.h"
 
 namespace mayfly {
 namespace {
@@ -71,33 +71,36 @@ class KernelOpsTest : public testing::TestWithParam<at::ScalarType> {
 
 TEST_P(KernelOpsTest, NormAndItsGradient) {
   for (const std::int64_t width : {1, 24, 100}) {
+    const NormForm form{.eps = 1e-5, .one_plus = width == 100};
     const at::Tensor x = draw({5, width}, 1), more = draw({5, width}, 2), w = draw({width}, 3);
     const at::Tensor dy = draw({5, width}, 4), start = draw({5, width}, 5);
-    const at::Tensor y = rms_norm(x, w, 1e-5), sum = x.clone(), dx = start.clone();
-    const at::Tensor y_sum = add_rms_norm(sum, more, w, 1e-5);
-    rms_norm_backward(dx, dy, x, w, 1e-5);
+    const at::Tensor y = rms_norm(x, w, form), sum = x.clone(), dx = start.clone();
+    const at::Tensor y_sum = add_rms_norm(sum, more, w, form);
+    rms_norm_backward(dx, dy, x, w, form);
 
     const ServedByKernels served;
-    EXPECT_LT(relative_difference(rms_norm(x, w, 1e-5), y), tolerance());
+    EXPECT_LT(relative_difference(rms_norm(x, w, form), y), tolerance());
     const at::Tensor sum_there = x.clone(), dx_there = start.clone();
-    EXPECT_LT(relative_difference(add_rms_norm(sum_there, more, w, 1e-5), y_sum), tolerance());
+    EXPECT_LT(relative_difference(add_rms_norm(sum_there, more, w, form), y_sum), tolerance());
     EXPECT_TRUE(sum_there.equal(sum));
-    rms_norm_backward(dx_there, dy, x, w, 1e-5);
+    rms_norm_backward(dx_there, dy, x, w, form);
     EXPECT_LT(relative_difference(dx_there, dx), tolerance());
   }
 }
 
-TEST_P(KernelOpsTest, SwigluAndItsGradient) {
-  const at::Tensor e = draw({7, 40}, 1), g = draw({7, 40}, 2), dh = draw({7, 40}, 3);
-  const at::Tensor h = swiglu(e, g), de = e.clone(), dg = g.clone(), again = dh.clone();
-  swiglu_backward(de, dg, again);
-  const ServedByKernels served;
-  EXPECT_LT(relative_difference(swiglu(e, g), h), tolerance());
-  const at::Tensor de_there = e.clone(), dg_there = g.clone(), h_there = dh.clone();
-  swiglu_backward(de_there, dg_there, h_there);
-  EXPECT_LT(relative_difference(de_there, de), 2 * tolerance());
-  EXPECT_LT(relative_difference(dg_there, dg), 2 * tolerance());
-  EXPECT_LT(relative_difference(h_there, again), tolerance());
+TEST_P(KernelOpsTest, GatedUnitsAndTheirGradients) {
+  for (const GateActivation a : {GateActivation::silu, GateActivation::gelu_tanh}) {
+    const at::Tensor e = draw({7, 40}, 1), g = draw({7, 40}, 2), dh = draw({7, 40}, 3);
+    const at::Tensor h = glu(e, g, a), de = e.clone(), dg = g.clone(), again = dh.clone();
+    glu_backward(de, dg, again, a);
+    const ServedByKernels served;
+    EXPECT_LT(relative_difference(glu(e, g, a), h), tolerance());
+    const at::Tensor de_there = e.clone(), dg_there = g.clone(), h_there = dh.clone();
+    glu_backward(de_there, dg_there, h_there, a);
+    EXPECT_LT(relative_difference(de_there, de), 2 * tolerance());
+    EXPECT_LT(relative_difference(dg_there, dg), 2 * tolerance());
+    EXPECT_LT(relative_difference(h_there, again), tolerance());
+  }
 }
 
 TEST_P(KernelOpsTest, RopeBothWays) {
@@ -116,15 +119,20 @@ TEST_P(KernelOpsTest, RopeBothWays) {
 }
 
 TEST_P(KernelOpsTest, LossAndItsGradient) {
-  const at::Tensor hidden = draw({9, 24}, 1), head = draw({50, 24}, 2);
-  const at::Tensor targets = at::arange(9, at::kLong).mul_(5);
-  const double loss = cross_entropy(hidden, head, targets);
-  const auto right = cross_entropy_with_gradient(hidden, head, targets, 0.3);
-  const ServedByKernels served;
-  EXPECT_NEAR(cross_entropy(hidden, head, targets) / loss, 1.0, 1e-5);
-  const auto got = cross_entropy_with_gradient(hidden, head, targets, 0.3);
-  EXPECT_NEAR(got.loss / right.loss, 1.0, 1e-5);
-  EXPECT_LT(relative_difference(got.dhidden, right.dhidden), 2 * tolerance());
+  for (const double cap : {0.0, 3.0}) {
+    const at::Tensor hidden = draw({9, 24}, 1), head = draw({50, 24}, 2);
+    const at::Tensor targets = at::arange(9, at::kLong).mul_(5);
+    const LossForm form{.scale = 0.3, .soft_cap = cap};
+    // A capped logit is rounded once by the kernel and three times here, as in transformers.
+    const double tolerated = cap > 0 ? tolerance() : 1e-5;
+    const double loss = cross_entropy(hidden, head, targets, form);
+    const auto right = cross_entropy_with_gradient(hidden, head, targets, form);
+    const ServedByKernels served;
+    EXPECT_NEAR(cross_entropy(hidden, head, targets, form) / loss, 1.0, tolerated);
+    const auto got = cross_entropy_with_gradient(hidden, head, targets, form);
+    EXPECT_NEAR(got.loss / right.loss, 1.0, tolerated);
+    EXPECT_LT(relative_difference(got.dhidden, right.dhidden), 2 * tolerance());
+  }
 }
 
 TEST_P(KernelOpsTest, FourBitsAreTheSameBits) {
@@ -154,11 +162,11 @@ INSTANTIATE_TEST_SUITE_P(Types, KernelOpsTest, testing::Values(at::kFloat, at::k
 TEST(KernelOpsCheckTest, RefusesWhatTheKernelWouldMisread) {
   const at::Tensor x = at::ones({4, 8}), w = at::ones({8});
   const ServedByKernels served;
-  EXPECT_THROW(rms_norm(x, w.to(at::kBFloat16), 1e-5), c10::Error);
-  EXPECT_THROW(rms_norm(x.t(), at::ones({4}), 1e-5), c10::Error);
-  EXPECT_THROW(rms_norm(x, at::ones({7}), 1e-5), c10::Error);
-  EXPECT_THROW(rms_norm(x.to(at::kDouble), w.to(at::kDouble), 1e-5), c10::Error);
-  EXPECT_THROW(swiglu(x, at::ones({4, 9})), c10::Error);
+  EXPECT_THROW(rms_norm(x, w.to(at::kBFloat16), {1e-5}), c10::Error);
+  EXPECT_THROW(rms_norm(x.t(), at::ones({4}), {1e-5}), c10::Error);
+  EXPECT_THROW(rms_norm(x, at::ones({7}), {1e-5}), c10::Error);
+  EXPECT_THROW(rms_norm(x.to(at::kDouble), w.to(at::kDouble), {1e-5}), c10::Error);
+  EXPECT_THROW(glu(x, at::ones({4, 9}), GateActivation::silu), c10::Error);
   EXPECT_THROW(rope_apply(at::ones({4, 1, 8}), at::ones({4, 1, 8}), at::ones({3, 4}),
                           at::ones({4, 4}), Turn::forward),
                c10::Error);
