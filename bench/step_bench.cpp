@@ -2,10 +2,13 @@
 // step, LoRA of rank 16 on all linear layers, loss on all tokens or on the assistant's only.
 //
 // One iteration is one whole step (forward, backward, clipping, AdamW) on the next four
-// conversations, padding none. `tokens` is all tokens of the steps in a second; the CPU column is
+// conversations, padding none; `length/` are steps of 4,096 tokens in documents of so many, loss on
+// all. `tokens` is all tokens of the steps in a second; the CPU column is
 // the processor time of all threads, which other work on the machine disturbs less. MAYFLY_THREADS:
 // threads of libtorch (1; 0: one a core).
 #include <algorithm>
+#include <span>
+#include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -21,6 +24,7 @@ namespace {
 constexpr WallTime kToday{std::chrono::milliseconds{1'700'000'000'000}};
 constexpr std::int64_t kPerStep = 4;
 constexpr std::int64_t kSteps = 16;  // then the same data again
+constexpr std::size_t kLengthTokens = 4096;
 
 Dataset data_for(const TextModel& text, TrainOn train_on) {
   DataConfig config;
@@ -44,7 +48,25 @@ std::vector<PackedBatch> batches_of(const Dataset& data, at::Device device) {
   return batches;
 }
 
-void train_steps(benchmark::State& state, bool bf16, TrainOn train_on) {
+// One batch: the conversations one behind the other, cut anew into documents of `length` tokens.
+std::vector<PackedBatch> batch_of_length(const Dataset& data, std::int64_t length,
+                                         at::Device device) {
+  std::vector<std::int32_t> tokens;
+  for (const auto& example : data.train) {
+    tokens.insert(tokens.end(), example.ids.begin(), example.ids.end());
+  }
+  if (tokens.size() < kLengthTokens) fail("too few tokens for the longest document");
+  const std::vector<std::uint8_t> trained(kLengthTokens, 1);
+  std::vector<DocumentView> documents;
+  const auto step = static_cast<std::size_t>(length);
+  for (std::size_t first = 0; first < kLengthTokens; first += step) {
+    documents.push_back(
+        {std::span(tokens).subspan(first, step), std::span(trained).subspan(first, step)});
+  }
+  return {pack(documents, device)};
+}
+
+void train_steps(benchmark::State& state, bool bf16, const auto& batches_for) {
   const ComputeDevice device = must(choose_device(Device::cpu, bf16));
   const LoadedModel model = must(load_model(smollm2_folder(), kToday, device, {}));
   LoraConfig lora;
@@ -52,8 +74,7 @@ void train_steps(benchmark::State& state, bool bf16, TrainOn train_on) {
   lora.alpha = 32.0;
   LoraAdapter adapter = must(make_adapter(model.transformer, lora, 42));
   AdamW optimizer({}, adapter.values());
-  const std::vector<PackedBatch> batches =
-      batches_of(data_for(model.text, train_on), device.device);
+  const std::vector<PackedBatch> batches = batches_for(model.text, device.device);
 
   std::int64_t step = 0;
   double tokens = 0;
@@ -70,6 +91,18 @@ void train_steps(benchmark::State& state, bool bf16, TrainOn train_on) {
   state.counters["threads"] = static_cast<double>(threads());
 }
 
+void step_of_conversations(benchmark::State& state, bool bf16, TrainOn train_on) {
+  train_steps(state, bf16, [train_on](const TextModel& text, at::Device device) {
+    return batches_of(data_for(text, train_on), device);
+  });
+}
+
+void step_of_length(benchmark::State& state, std::int64_t length) {
+  train_steps(state, /*bf16=*/true, [length](const TextModel& text, at::Device device) {
+    return batch_of_length(data_for(text, TrainOn::all), length, device);
+  });
+}
+
 }  // namespace
 }  // namespace mayfly
 
@@ -82,12 +115,20 @@ int main(int argc, char** argv) {
     for (const TrainOn train_on : {TrainOn::all, TrainOn::assistant}) {
       const std::string name = std::string("step/") + (bf16 ? "bf16/" : "fp32/") +
                                (train_on == TrainOn::all ? "all" : "assistant");
-      benchmark::RegisterBenchmark(name.c_str(), mayfly::train_steps, bf16, train_on)
+      benchmark::RegisterBenchmark(name.c_str(), mayfly::step_of_conversations, bf16, train_on)
           ->Unit(benchmark::kMillisecond)
           ->MeasureProcessCPUTime()
           ->UseRealTime()
           ->MinTime(10);
     }
+  }
+  for (const std::int64_t length : {256, 512, 1024, 2048, 4096}) {
+    const std::string name = "length/bf16/" + std::to_string(length);
+    benchmark::RegisterBenchmark(name.c_str(), mayfly::step_of_length, length)
+        ->Unit(benchmark::kMillisecond)
+        ->MeasureProcessCPUTime()
+        ->UseRealTime()
+        ->MinTime(10);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
