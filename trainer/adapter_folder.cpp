@@ -6,6 +6,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "trainer/tokenizer_files.h"
 
 namespace mayfly {
 
@@ -17,27 +18,6 @@ using nlohmann::json;
 // The release whose format this is, compared with it in tests/oracle_adapter. peft reads the field
 // only to word its warnings.
 constexpr const char* kPeftVersion = "0.21.2";
-
-bool belongs_to_tokenizer(const std::string& name) {
-  return name.rfind("tokenizer", 0) == 0 || name == "special_tokens_map.json" ||
-         name == "chat_template.jinja";
-}
-
-Status copy_tokenizer(const fs::path& from, const fs::path& to) {
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(from, code)) {
-    const std::string name = entry.path().filename().string();
-    if (!entry.is_regular_file() || !belongs_to_tokenizer(name)) continue;
-    const Result<std::string> bytes = read_file(entry.path());
-    if (!bytes) return bytes.error();
-    if (Status written = write_file(to / name, *bytes); !written) return written;
-  }
-  if (code) {
-    return Error{ErrorKind::not_found,
-                 "listing the model folder " + from.string() + ": " + code.message()};
-  }
-  return Unit{};
-}
 
 // peft's lora_alpha is a whole number wherever it is one.
 json number(double value) {

@@ -17,7 +17,7 @@ namespace mayfly {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, const char*>, 4> kVerbs = {{
+constexpr std::array<std::pair<const char*, const char*>, 6> kVerbs = {{
     {"sft",
      "Train an adapter on conversations (the default verb).\n\n"
      "Examples:\n"
@@ -32,11 +32,28 @@ constexpr std::array<std::pair<const char*, const char*>, 4> kVerbs = {{
      "Print the answer of a model to one prompt.\n\n"
      "Examples:\n"
      "  train generate --model DIR --adapter DIR --prompt \"What is 7 times 8?\""},
+    {"merge",
+     "Write a model with an adapter in its weights, for programs that read no adapters.\n\n"
+     "Examples:\n"
+     "  train merge --model DIR --adapter outputs/my-run/adapter --out merged\n"
+     "  train merge --model DIR --adapter DIR --out merged --dtype bf16 --max-shard-gb 2"},
+    {"export",
+     "Write a model, with an adapter in its weights, as one GGUF file for llama.cpp.\n\n"
+     "Examples:\n"
+     "  train export --model DIR --adapter outputs/my-run/adapter --out tuned.gguf\n"
+     "  train export --model DIR --out model.gguf --type q8_0"},
     {"env", "Print what this machine offers to train on."},
 }};
-constexpr std::array kNotBuilt = {"preprocess", "mid",        "rl",   "merge", "export",
-                                  "serve",      "smoke-test", "chat", "bench"};
+constexpr std::array kNotBuilt = {"preprocess", "mid",  "rl",   "serve",
+                                  "smoke-test", "chat", "bench"};
+constexpr std::array kTensorTypes = {std::pair{"bf16", TensorType::bf16},
+                                     std::pair{"fp16", TensorType::f16},
+                                     std::pair{"fp32", TensorType::f32}};
 constexpr std::array kNotBuiltFlags = {"--dry-run", "--debug", "--rank", "--world"};
+
+constexpr std::array kGgufTypes = {
+    std::pair{"f16", GgufType::f16}, std::pair{"q8_0", GgufType::q8_0},
+    std::pair{"bf16", GgufType::bf16}, std::pair{"f32", GgufType::f32}};
 
 constexpr const char* kCommon = "Common";
 constexpr const char* kConfig = "Configuration";
@@ -52,6 +69,8 @@ class VerbParser {
     if (verb == "sft") add_sft();
     if (verb == "eval") add_evaluate();
     if (verb == "generate") add_generate();
+    if (verb == "merge") add_merge();
+    if (verb == "export") add_export();
     app_.add_flag("--json", line_.json, "Results and errors as JSON")->group(kCommon);
     app_.add_flag_callback(
             "-v,--verbose", [this] { line_.verbosity = 1; }, "Say more")
@@ -128,11 +147,51 @@ class VerbParser {
     if (field.is_switch) option->expected(0, 1);
   }
 
-  void add_model() {
+  CLI::Option* add_folders() {
     app_.add_option("--model", line_.model.model_dir, "Folder of the base model")
         ->required()
         ->type_name("DIR");
-    app_.add_option("--adapter", line_.model.adapter_dir, "Folder of an adapter")->type_name("DIR");
+    return app_.add_option("--adapter", line_.model.adapter_dir, "Folder of an adapter")
+        ->type_name("DIR");
+  }
+
+  void add_merge() {
+    add_folders()->required();
+    app_.add_option("--out", line_.exported.out, "New folder for the merged model")
+        ->required()
+        ->type_name("DIR");
+    each(
+        "--dtype",
+        [this](const std::string& text) {
+          line_.exported.type.reset();
+          for (const auto& [name, type] : kTensorTypes) {
+            if (text == name) line_.exported.type = type;
+          }
+        },
+        "Type of the weights: auto (as in the model's files), bf16, fp16, fp32", "TYPE")
+        ->check(CLI::IsMember({"auto", "bf16", "fp16", "fp32"}));
+    app_.add_option("--max-shard-gb", line_.exported.max_shard_gb, "Largest file of weights")
+        ->capture_default_str()
+        ->type_name("GB")
+        ->check(CLI::Range(1e-6, 1e6));
+  }
+
+  void add_export() {
+    add_folders();
+    app_.add_option("--out", line_.exported.out, "New file")->required()->type_name("FILE");
+    each(
+        "--type",
+        [this](const std::string& text) {
+          for (const auto& [name, type] : kGgufTypes) {
+            if (text == name) line_.exported.gguf = type;
+          }
+        },
+        "Type of the matrices: f16, q8_0 (eight bits, a scale for 32), bf16, f32 [f16]", "TYPE")
+        ->check(CLI::IsMember({"f16", "q8_0", "bf16", "f32"}));
+  }
+
+  void add_model() {
+    add_folders();
     each(
         "--device",
         [this](const std::string& text) {

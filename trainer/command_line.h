@@ -13,6 +13,8 @@
 #include "core/config/load.h"
 #include "core/config/quant_config.h"
 #include "core/config/train_config.h"
+#include "core/model/gguf.h"
+#include "core/model/safetensors.h"
 #include "core/result.h"
 #include "core/terminal.h"
 
@@ -43,14 +45,23 @@ struct GenerateFlags {
   std::int64_t seed = 42;
 };
 
+// merge and export.
+struct ExportFlags {
+  std::string out;
+  std::optional<TensorType> type;  // merge; absent: as in the model's files
+  GgufType gguf = GgufType::f16;   // export
+  double max_shard_gb = 5.0;
+};
+
 struct TrainCommandLine {
-  std::string verb = "sft";  // sft, eval, generate, env
+  std::string verb = "sft";  // sft, eval, generate, merge, export, env
   std::string run_dir;       // of sft: started by the agent
   std::vector<std::string> config_files;
   std::vector<CommandLineValue> settings;
   ModelFlags model;
   EvaluateFlags evaluate;
   GenerateFlags generate;
+  ExportFlags exported;
   bool json = false;
   int verbosity = 0;  // -q: -1, -v: 1
   ColorChoice color = ColorChoice::automatic;

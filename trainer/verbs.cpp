@@ -18,6 +18,7 @@
 #include "core/terminal.h"
 #include "trainer/answer.h"
 #include "trainer/evaluate.h"
+#include "trainer/export_verbs.h"
 #include "trainer/failure.h"
 #include "trainer/local_plan.h"
 #include "trainer/report.h"
@@ -226,6 +227,8 @@ std::vector<Error> run_env(const TrainCommandLine& line) {
 std::vector<Error> dispatch(const TrainCommandLine& line) {
   if (line.verb == "eval") return run_evaluate(line);
   if (line.verb == "generate") return run_generate(line);
+  if (line.verb == "merge") return run_merge(line);
+  if (line.verb == "export") return run_export(line);
   if (line.verb == "env") return run_env(line);
   return run_sft(line);
 }

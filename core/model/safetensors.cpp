@@ -15,6 +15,7 @@
 
 #include "core/atomic_file.h"
 #include "core/json.h"
+#include "core/model/safetensors_head.h"
 
 namespace mayfly {
 
@@ -266,33 +267,14 @@ const StoredTensor* SafetensorsFile::find(std::string_view name) const {
 
 Status write_safetensors(const fs::path& path, std::vector<StoredTensor> tensors,
                          const std::map<std::string, std::string>& metadata) {
-  std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
-    return a.type != b.type ? a.type > b.type : a.name < b.name;
-  });
-  // By hand and not from one json object: the order of keys must be the order of the data.
-  std::string header = "{";
-  if (!metadata.empty()) header += json(kMetadataKey).dump() + ":" + json(metadata).dump();
-  std::uint64_t position = 0;
+  std::sort(tensors.begin(), tensors.end(), comes_before_in_file<StoredTensor>);
+  std::vector<TensorOutline> outlines;
   for (const StoredTensor& tensor : tensors) {
-    std::int64_t elements = 1;
-    for (const std::int64_t size : tensor.shape) elements *= size;
-    assert(elements * tensor_type_bytes(tensor.type) ==
-           static_cast<std::int64_t>(tensor.bytes.size()));
-    const std::uint64_t end = position + tensor.bytes.size();
-    if (header.size() > 1) header += ",";
-    header += json(tensor.name).dump() + ":{\"dtype\":\"" +
-              std::string(tensor_type_name(tensor.type)) +
-              "\",\"shape\":" + json(tensor.shape).dump() +
-              ",\"data_offsets\":" + json({position, end}).dump() + "}";
-    position = end;
+    outlines.push_back({tensor.name, tensor.type, tensor.shape});
+    assert(outlines.back().bytes() == static_cast<std::int64_t>(tensor.bytes.size()));
   }
-  header += "}";
-  header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the data is aligned to 8
-
-  const std::uint64_t length = header.size();
-  std::string prefix(kPrefixBytes, '\0');
-  std::memcpy(prefix.data(), &length, kPrefixBytes);
-  std::vector<std::string_view> pieces = {prefix, header};
+  const std::string head = safetensors_head(outlines, metadata);
+  std::vector<std::string_view> pieces = {head};
   for (const StoredTensor& tensor : tensors) {
     pieces.emplace_back(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   }

@@ -1,0 +1,3 @@
+if(TARGET train)
+  mayfly_oracle(export oracle_export/export_test.py)
+endif()
