@@ -17,7 +17,7 @@ namespace mayfly {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, const char*>, 6> kVerbs = {{
+constexpr std::array<std::pair<const char*, const char*>, 7> kVerbs = {{
     {"sft",
      "Train an adapter on conversations (the default verb).\n\n"
      "Examples:\n"
@@ -27,7 +27,12 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kVerbs = {{
     {"eval",
      "Print the loss of a model, with or without an adapter, on a file.\n\n"
      "Examples:\n"
-     "  train eval --model DIR --adapter outputs/my-run/adapter --data test.jsonl --json"},
+     "  train eval --model DIR --adapter outputs/my-run/adapter --data test.jsonl --json\n"
+     "  train eval --model DIR --adapter DIR --data gsm8k.jsonl --exact-match"},
+    {"chat",
+     "Talk to a model: a line is what you say, /new begins anew, Ctrl-D ends.\n\n"
+     "Examples:\n"
+     "  train chat --model DIR --adapter outputs/my-run/adapter --temperature 0.7"},
     {"generate",
      "Print the answer of a model to one prompt.\n\n"
      "Examples:\n"
@@ -44,8 +49,7 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kVerbs = {{
      "  train export --model DIR --out model.gguf --type q8_0"},
     {"env", "Print what this machine offers to train on."},
 }};
-constexpr std::array kNotBuilt = {"preprocess", "mid",  "rl",   "serve",
-                                  "smoke-test", "chat", "bench"};
+constexpr std::array kNotBuilt = {"preprocess", "mid", "rl", "serve", "smoke-test", "bench"};
 constexpr std::array kTensorTypes = {std::pair{"bf16", TensorType::bf16},
                                      std::pair{"fp16", TensorType::f16},
                                      std::pair{"fp32", TensorType::f32}};
@@ -69,6 +73,7 @@ class VerbParser {
     if (verb == "sft") add_sft();
     if (verb == "eval") add_evaluate();
     if (verb == "generate") add_generate();
+    if (verb == "chat") add_chat();
     if (verb == "merge") add_merge();
     if (verb == "export") add_export();
     app_.add_flag("--json", line_.json, "Results and errors as JSON")->group(kCommon);
@@ -228,12 +233,38 @@ class VerbParser {
         ->check(CLI::Range(std::int64_t{8}, std::int64_t{1} << 20));
     app_.add_flag("--all-tokens", line_.evaluate.train_on_all,
                   "Loss over all tokens, not only the assistant's");
+    EvaluateFlags& flags = line_.evaluate;
+    CLI::Option* const match =
+        app_.add_flag("--exact-match", flags.exact_match,
+                      "Not the loss: let the model answer, and compare the number behind ####");
+    app_.add_option("--limit", flags.limit, "Only the first rows")
+        ->needs(match)
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+    app_.add_option("--max-new-tokens", flags.max_new_tokens, "Longest answer")
+        ->needs(match)
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20));
+    app_.add_option("--samples", flags.samples, "File for each question with its answers, JSONL")
+        ->needs(match)
+        ->type_name("FILE");
   }
 
   void add_generate() {
-    GenerateFlags& flags = line_.generate;
     add_model();
-    app_.add_option("--prompt", flags.prompt, "What the user says")->required()->type_name("TEXT");
+    app_.add_option("--prompt", line_.generate.prompt, "What the user says")
+        ->required()
+        ->type_name("TEXT");
+    add_sampling();
+  }
+
+  void add_chat() {
+    add_model();
+    add_sampling();
+  }
+
+  void add_sampling() {
+    GenerateFlags& flags = line_.generate;
     app_.add_option("--system", flags.system, "A system message before it")->type_name("TEXT");
     app_.add_option("--max-new-tokens", flags.max_new_tokens, "Longest answer")
         ->capture_default_str()

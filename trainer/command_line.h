@@ -20,7 +20,7 @@
 
 namespace mayfly {
 
-// eval and generate.
+// eval, generate and chat.
 struct ModelFlags {
   std::string model_dir;
   std::string adapter_dir;  // "": the base model alone
@@ -34,10 +34,14 @@ struct EvaluateFlags {
   std::vector<std::string> data;
   std::int64_t cutoff_len = 0;  // 0: the default of data.cutoff_len
   bool train_on_all = false;
+  bool exact_match = false;  // answers with the right number, not the loss; what follows is for it
+  std::int64_t limit = 0;    // rows; 0: all
+  std::int64_t max_new_tokens = 256;
+  std::string samples;  // file to append each question and its answers to; "": none
 };
 
 struct GenerateFlags {
-  std::string prompt;
+  std::string prompt;  // not of chat
   std::string system;  // "": none
   std::int64_t max_new_tokens = 256;
   double temperature = 0.0;
@@ -54,7 +58,7 @@ struct ExportFlags {
 };
 
 struct TrainCommandLine {
-  std::string verb = "sft";  // sft, eval, generate, merge, export, env
+  std::string verb = "sft";  // sft, eval, generate, chat, merge, export, env
   std::string run_dir;       // of sft: started by the agent
   std::vector<std::string> config_files;
   std::vector<CommandLineValue> settings;

@@ -16,7 +16,7 @@
 #include "core/report_error.h"
 #include "core/run/plan.h"
 #include "core/terminal.h"
-#include "trainer/answer.h"
+#include "trainer/answer_verbs.h"
 #include "trainer/evaluate.h"
 #include "trainer/export_verbs.h"
 #include "trainer/failure.h"
@@ -151,6 +151,7 @@ Result<ComputeDevice> device_for(const ModelFlags& flags) {
 std::vector<Error> run_evaluate(const TrainCommandLine& line) {
   const Result<ComputeDevice> device = device_for(line.model);
   if (!device) return {device.error()};
+  if (line.evaluate.exact_match) return run_exact_match(line, *device);
   DataConfig data;
   data.path = line.evaluate.data;
   if (line.evaluate.cutoff_len > 0) data.cutoff_len = line.evaluate.cutoff_len;
@@ -171,31 +172,10 @@ std::vector<Error> run_evaluate(const TrainCommandLine& line) {
   return {};
 }
 
-std::vector<Error> run_generate(const TrainCommandLine& line) {
+std::vector<Error> run_answers(const TrainCommandLine& line) {
   const Result<ComputeDevice> device = device_for(line.model);
   if (!device) return {device.error()};
-  const GenerateFlags& flags = line.generate;
-  const Result<Answer> said = answer({.model_dir = line.model.model_dir,
-                                      .adapter_dir = line.model.adapter_dir,
-                                      .system = flags.system,
-                                      .prompt = flags.prompt,
-                                      .sampling = {.temperature = flags.temperature,
-                                                   .top_p = flags.top_p,
-                                                   .seed = static_cast<std::uint64_t>(flags.seed),
-                                                   .max_new_tokens = flags.max_new_tokens},
-                                      .device = *device,
-                                      .quant = line.model.quant});
-  if (!said) return {said.error()};
-  if (line.json) {
-    print(json_line({{"text", said->text},
-                     {"prompt_tokens", said->prompt_tokens},
-                     {"new_tokens", said->new_tokens},
-                     {"complete", said->complete}}) +
-          "\n");
-  } else {
-    print(said->text + "\n");
-  }
-  return {};
+  return line.verb == "chat" ? run_chat(line, *device) : run_generate(line, *device);
 }
 
 std::vector<Error> run_env(const TrainCommandLine& line) {
@@ -226,7 +206,7 @@ std::vector<Error> run_env(const TrainCommandLine& line) {
 
 std::vector<Error> dispatch(const TrainCommandLine& line) {
   if (line.verb == "eval") return run_evaluate(line);
-  if (line.verb == "generate") return run_generate(line);
+  if (line.verb == "generate" || line.verb == "chat") return run_answers(line);
   if (line.verb == "merge") return run_merge(line);
   if (line.verb == "export") return run_export(line);
   if (line.verb == "env") return run_env(line);

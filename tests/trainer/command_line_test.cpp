@@ -49,7 +49,7 @@ TEST(TrainCommandLineTest, KeepsTheOrderAndReadsSwitchesAlone) {
 }
 
 TEST(TrainCommandLineTest, RefusesByNameWhatIsNotBuilt) {
-  for (const char* verb : {"preprocess", "mid", "rl", "serve", "smoke-test", "chat", "bench"}) {
+  for (const char* verb : {"preprocess", "mid", "rl", "serve", "smoke-test", "bench"}) {
     const Error error = refused({verb, "--whatever"});
     EXPECT_EQ(error.kind, ErrorKind::unsupported);
     EXPECT_NE(error.message.find(verb), std::string::npos);
