@@ -39,17 +39,18 @@ std::optional<Error> refusal_of(const Architecture& model) {
   };
   if (model.model_type != "llama") return refuse("models of the family " + model.model_type);
   if (model.biases.qkv || model.biases.o || model.biases.mlp) return refuse("models with biases");
+  if (model.ropes.all.scaling == RopeScaling::linear) return refuse("linear rope scaling");
   return std::nullopt;
 }
 
 // Llama 3.1's divisors of the rotary frequencies. Source: transformers, modeling_rope_utils.py,
 // _compute_llama3_parameters; in float32 as the converter computes them.
 std::vector<float> rope_factors(const Architecture& model) {
-  const RopeScaling& scaling = model.rope_scaling;
+  const RopeSettings& scaling = model.ropes.all;
   std::vector<float> factors;
   for (std::int64_t i = 0; i < model.head_width; i += 2) {
     const double frequency =
-        std::pow(model.rope_theta, -static_cast<double>(i) / static_cast<double>(model.head_width));
+        std::pow(scaling.theta, -static_cast<double>(i) / static_cast<double>(model.head_width));
     const double length = 2 * std::numbers::pi / frequency;
     const double low = scaling.original_positions / scaling.low_frequency_factor;
     const double high = scaling.original_positions / scaling.high_frequency_factor;
@@ -137,15 +138,17 @@ class GgufExport {
   }
 
   Status list_tensors() {
-    if (model_.rope_scaling.factor != 1.0) {
+    if (model_.ropes.all.scaling == RopeScaling::llama3) {
       exported_.push_back({{kRopeFactors, GgufType::f32, {model_.head_width / 2}}, nullptr, 0});
     }
     Status added = add("token_embd.weight", kEmbeddingName);
     for (std::int64_t layer = 0; layer < model_.layers && added; ++layer) {
       const std::string block = "blk." + std::to_string(layer) + ".";
-      added = add(block + "attn_norm.weight", attention_norm_name(layer, NormPlace::before));
+      added =
+          add(block + "attn_norm.weight", attention_norm_names(layer, NormPlace::before).before);
       if (added) {
-        added = add(block + "ffn_norm.weight", feed_forward_norm_name(layer, NormPlace::before));
+        added = add(block + "ffn_norm.weight",
+                    feed_forward_norm_names(layer, NormPlace::before).before);
       }
       for (const auto& [projection, name] : kGgufNames) {
         if (!added) return added;
@@ -183,7 +186,7 @@ class GgufExport {
     number("llama.attention.key_length", model_.head_width);
     number("llama.attention.value_length", model_.head_width);
     number("llama.rope.dimension_count", model_.head_width);
-    keys_.real("llama.rope.freq_base", static_cast<float>(model_.rope_theta));
+    keys_.real("llama.rope.freq_base", static_cast<float>(model_.ropes.all.theta));
     keys_.real("llama.attention.layer_norm_rms_epsilon", static_cast<float>(model_.norm_eps));
     number("llama.vocab_size", model_.vocabulary);
     number("general.file_type", file_type);

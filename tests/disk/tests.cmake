@@ -1,7 +1,8 @@
 # Disks that fail and power that goes. disk_probe does what trainer and agent do; the trainer's files
 # that it needs know bytes, not tensors, so they build without libtorch.
 add_executable(disk_probe ${CMAKE_CURRENT_LIST_DIR}/disk_probe.cpp ${CMAKE_SOURCE_DIR}/trainer/checkpoint.cpp
-  ${CMAKE_SOURCE_DIR}/trainer/adapter_folder.cpp ${CMAKE_SOURCE_DIR}/trainer/training_state.cpp)
+  ${CMAKE_SOURCE_DIR}/trainer/adapter_folder.cpp ${CMAKE_SOURCE_DIR}/trainer/tokenizer_files.cpp
+  ${CMAKE_SOURCE_DIR}/trainer/training_state.cpp)
 target_link_libraries(disk_probe PRIVATE mayfly_agent mayfly_warnings)
 mayfly_tests(disk_tests FOLDERS disk LINK mayfly_core)
 add_dependencies(disk_tests disk_probe)
