@@ -152,7 +152,7 @@ struct SelfTestView {
 };
 struct TrainerView {
   enum class Kind { none, running, exited } kind = Kind::none;
-  std::optional<int> code;  // 128 + signal if a signal ended it; unknown for an adopted trainer
+  std::optional<int> code;      // 128 + signal if a signal ended it; unknown for an adopted trainer
   bool memory_ran_out = false;  // the kernel killed it, to get memory back
 };
 struct FetchView {

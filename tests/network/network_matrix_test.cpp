@@ -181,9 +181,12 @@ class NetworkMatrixTest : public RunningHubTest, public testing::WithParamInterf
   bool runs_here(const Call& call) const {
     return is_soak() || !GetParam().slow || call.often;
   }
-  // The soak sends parts of a megabyte into silence too: curl's average speed, over its last five seconds, falls
-  // below the limit only after those (everything.curl.dev, "Stop slow transfers"), and then it must be tried again.
-  std::chrono::seconds deadline() const { return seconds(is_soak() ? 15 : 6); }
+  // The soak sends parts of a megabyte into silence too: curl's average speed, over its last five
+  // seconds, falls below the limit only after those (everything.curl.dev, "Stop slow transfers"),
+  // and then it must be tried again.
+  std::chrono::seconds deadline() const {
+    return seconds(is_soak() ? 15 : 6);
+  }
   std::vector<unsigned> seeds() const {
     return is_soak() ? std::vector<unsigned>{1, 2, 3} : std::vector<unsigned>{1};
   }
