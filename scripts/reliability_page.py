@@ -3,6 +3,7 @@
 
 A suite that was not run keeps its row of the page that is there; one that never ran says so.
 """
+import json
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ SUITES = [
     ("killed_at_random", "whole runs whose agent, trainer or both are killed at random moments; same bytes as undisturbed"),
     ("killed_launcher", "the launcher killed at every step of creating; afterwards `launch reap`"),
     ("killed_cloud_launch", "the launcher killed at moments of making and setting up a machine at a fake cloud; afterwards `launch reap`"),
-    ("power_cut", "the disk's image copied at chosen moments and mounted: the newest complete checkpoint loads"),
+    ("power_cut", "images of ext4 and XFS copied at 500 moments each and mounted: the newest complete checkpoint loads"),
     ("network", "each fault of a server at each call of the hub's client"),
     ("boots", "systemd as PID 1 and the real cloud-init in a container; each layer taken away in turn"),
     ("fuzzed", "parsers under libFuzzer with address and undefined-behaviour sanitizers"),
@@ -34,17 +35,41 @@ begins), a driver that hangs, the real hub's limits. That takes a paid drill for
 """
 
 
+def simulated(log):
+    said = json.loads(log[log.index("{"):log.rindex("}") + 1])
+    kinds = said["faults_fired"]
+    return [f"runs {said['runs']:,}, lives of the agent {said['lives']:,}, invariants broken {said['broken']}, "
+            f"kinds of faults {len(kinds)}, faults {sum(kinds.values()):,}, rarest {min(kinds.values()):,}, "
+            f"gone at most {said['worst_seconds_until_gone_after_faults']} s after the faults, "
+            f"safe at most {said['worst_seconds_until_safe_after_notice']} s after a notice"]
+
+
+def boots(log):
+    lines = re.findall(r"^\d+: ([^\[\n]*(?:, bytes|, agent|seconds|real times|seed \d+)): ([\d.]+)$", log, re.M)
+    return [f"{name}: {value}" for name, value in dict(lines).items()] + re.findall(r"^\d+: (\d+ machines, .*)$", log, re.M)[-1:]
+
+
+def network(log):
+    return [f"tests {n}" for n in re.findall(r"^\[  PASSED  \] (\d+) tests?", log, re.M)]
+
+
+def fuzzed(log):
+    found = re.findall(r"^(\w+) +(\d+) +\d+ +\d+ +(clean|FOUND.*)$", log, re.M)
+    return [f"{len(found)} parsers, {sum(int(n) for _, n, _ in found):,} executions, "
+            f"{sum(o != 'clean' for _, _, o in found)} findings"]
+
+
+# Suites whose figures are not in lines of "figures: ".
+SAID = {"simulated": simulated, "boots": boots, "network": network, "fuzzed": fuzzed}
+
+
 def row(folder, suite, what, before):
     result = os.path.join(folder, suite + ".result")
     if not os.path.exists(result):
         return before.get(suite, f"| {suite} | {what} | not run | | | |")
     status, seconds, day, commit = open(result, encoding="utf-8").read().split()
     log = open(os.path.join(folder, suite + ".log"), encoding="utf-8", errors="replace").read()
-    figures = re.findall(r"^(?:\d+: )?figures: (.*)$", log, re.M)
-    if suite == "fuzzed":
-        found = re.findall(r"^(\w+) +(\d+) +\d+ +\d+ +(clean|FOUND.*)$", log, re.M)
-        figures = [f"{len(found)} parsers, {sum(int(n) for _, n, _ in found):,} executions, "
-                   f"{sum(o != 'clean' for _, _, o in found)} findings"]
+    figures = re.findall(r"^(?:\d+: )?figures: (.*)$", log, re.M) + SAID.get(suite, lambda _: [])(log)
     outcome = {"0": "passed", "77": "skipped"}.get(status, "FAILED")
     took = f"{int(seconds) // 60} min {int(seconds) % 60} s"
     return f"| {suite} | {what} | {outcome} | {'; '.join(figures)} | {took} | {day} {commit} |"
