@@ -171,6 +171,12 @@ void check_host(const RunConfig& config, Problems& found) {
                      .others = {"provider"},
                      .hint = "--provider attached"});
   }
+  if (!attached && !config.instance.host && config.ssh.key) {
+    found.push_back(
+        {.path = "ssh.key",
+         .message = "opens a machine that runs already; a rented one gets a key of its own",
+         .hint = "leave it out, or give --host"});
+  }
 }
 
 void check_limits(const LimitsConfig& limits, Problems& found) {

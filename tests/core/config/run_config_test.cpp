@@ -193,6 +193,21 @@ TEST(ProblemsTest, RepositoriesHaveOwnerAndName) {
                                           "publish | give one of the two"));
 }
 
+// A key that nobody uses would be taken for the one that opens the machine.
+TEST(ProblemsTest, AKeyAndAHostGoTogether) {
+  RunConfig config = valid();
+  config.ssh.key = "/home/me/.ssh/id_ed25519";
+  EXPECT_EQ(broken(config).size(), 1u);
+  config.instance.host = "me@box";
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.provider = ProviderName::attached;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.provider = ProviderName::lambda;
+  EXPECT_EQ(broken(config).size(), 1u);
+  config.instance.host = std::nullopt;
+  EXPECT_EQ(broken(config).size(), 1u);
+}
+
 TEST(ProblemsTest, SeedsAreDistinctAndHaveARepositoryEach) {
   RunConfig config = valid();
   config.run.seeds = {1, 2};
