@@ -53,5 +53,5 @@ try_mutation() {
 run_mutated() {
   cmake --build "$1/build/$2" -j "$(compilers)" || return 2
   ctest --test-dir "$1/build/$2" -R "$3" -N | grep -q 'Total Tests: 0' && return 3
-  ! ctest --test-dir "$1/build/$2" -R "$3" -j "$(nproc)" --timeout 300
+  ! ctest --test-dir "$1/build/$2" -R "$3" -j "$(($(nproc) * 6))" --timeout 300
 }

@@ -1,6 +1,6 @@
 # The scripts of cloud-init/ by real sh, here; a whole boot with systemd and cloud-init in a container
 # in boot_test.py.
-mayfly_tests(boot_tests FOLDERS boot LINK mayfly_agent)
+mayfly_tests(boot_tests FOLDERS boot WAITING "*" LINK mayfly_agent)
 add_dependencies(boot_tests agent localhub fake_trainer)
 
 # Makes user-data and the records that a boot needs.

@@ -43,7 +43,7 @@ if(NOT MAYFLY_SANITIZE)
   target_link_options(kernel_races PRIVATE -fsanitize=thread)
 endif()
 add_test(NAME kernels.races COMMAND ${kernel_folder}/races/run.sh $<TARGET_FILE:kernel_races>)
-set_tests_properties(kernels.races PROPERTIES TIMEOUT 300 LABELS kernels SKIP_RETURN_CODE 77)
+set_tests_properties(kernels.races PROPERTIES TIMEOUT 300 PROCESSORS ${MAYFLY_COMPUTES} LABELS kernels SKIP_RETURN_CODE 77)
 
 # On a GPU: compiled and linked wherever there is nvcc, run by ./dev gpu alone.
 if(TARGET mayfly_kernels)
@@ -71,4 +71,4 @@ target_compile_definitions(kernel_compiled_tests PRIVATE
   MAYFLY_KERNEL_ARCHIVE="${kernel_archive}"
   MAYFLY_CUDA_TOOLS="${MAYFLY_CACHE}/cuda-tools-13.5.37/bin")
 add_test(NAME kernels.compiled COMMAND kernel_compiled_tests)
-set_tests_properties(kernels.compiled PROPERTIES TIMEOUT 600 LABELS kernels)
+set_tests_properties(kernels.compiled PROPERTIES TIMEOUT 600 PROCESSORS ${MAYFLY_COMPUTES} LABELS kernels)

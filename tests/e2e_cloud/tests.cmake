@@ -1,6 +1,6 @@
 # Whole runs at fake clouds whose machines are stand-ins: launch, rent, set up over SSH, train, publish,
 # destroyed by the agent itself. Needs an sshd (set-up unpacks one); else each is skipped and says so.
-mayfly_tests(e2e_cloud_tests FOLDERS e2e_cloud LINK fake_clouds mayfly_launcher tiny_model)
+mayfly_tests(e2e_cloud_tests FOLDERS e2e_cloud WAITING "*" LINK fake_clouds mayfly_launcher tiny_model)
 target_compile_definitions(e2e_cloud_tests PRIVATE MAYFLY_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/fake")
 add_dependencies(e2e_cloud_tests e2e_programs)
 if(TARGET train)

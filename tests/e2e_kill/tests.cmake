@@ -16,4 +16,4 @@ add_dependencies(e2e_kill_tests agent localhub fake_trainer ${kill_trainer})
 target_compile_definitions(e2e_kill_tests PRIVATE MAYFLY_BINARY_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
   MAYFLY_KILL_TRAINER="${kill_trainer}")
 gtest_discover_tests(e2e_kill_tests DISCOVERY_MODE PRE_TEST
-  PROPERTIES TIMEOUT 600 LABELS e2e RESOURCE_LOCK whole_machine)
+  PROPERTIES TIMEOUT 600 LABELS e2e PROCESSORS ${MAYFLY_COMPUTES} COST 100 RESOURCE_LOCK whole_machine)

@@ -18,7 +18,7 @@ function(mayfly_e2e_programs target folder trainer)
   add_custom_target(${target} DEPENDS ${placed})
 endfunction()
 
-mayfly_tests(e2e_launch_tests FOLDERS e2e_launch LINK mayfly_launcher tiny_model)
+mayfly_tests(e2e_launch_tests FOLDERS e2e_launch WAITING "*" LINK mayfly_launcher tiny_model)
 mayfly_e2e_programs(e2e_programs ${CMAKE_BINARY_DIR}/e2e/fake fake_trainer)
 target_compile_definitions(e2e_launch_tests PRIVATE MAYFLY_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/fake")
 add_dependencies(e2e_launch_tests e2e_programs)
