@@ -82,6 +82,7 @@ Tokenizer::Tokenizer(const TokenizerSpec& spec, BytePairs pairs, PreTokenizer pr
       spaces_(spec.spaces),
       surround_(spec.surround),
       size_(pairs_.size()) {
+  if (!spec.scored_tokens.empty()) unigram_.emplace(spec);
   for (const AddedToken& token : spec.added_tokens) {
     // The reference runs added tokens through its decoder like all others.
     contents_[token.id] =
@@ -218,7 +219,7 @@ void Encoder::encode_plain(std::string_view text, std::size_t shift) {
 
 void Encoder::encode_pieces(std::string_view text, std::size_t shift) {
   for (const Piece piece : splitter_.split(text)) {
-    const auto ids = pieces_.encode(text.substr(piece.begin, piece.end - piece.begin));
+    const auto ids = ids_of(text.substr(piece.begin, piece.end - piece.begin));
     if (!wants_ends_) {
       out_.ids.insert(out_.ids.end(), ids.begin(), ids.end());
       continue;
@@ -231,6 +232,12 @@ void Encoder::encode_pieces(std::string_view text, std::size_t shift) {
       push(ids[i], original_end(shift + end));
     }
   }
+}
+
+std::span<const TokenId> Encoder::ids_of(std::string_view piece) {
+  if (!tokenizer_.unigram_) return pieces_.encode(piece);
+  tokenizer_.unigram_->encode(piece, ways_, unigram_ids_);
+  return unigram_ids_;
 }
 
 void Encoder::push(TokenId id, std::size_t end) {

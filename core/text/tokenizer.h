@@ -22,6 +22,7 @@
 #include "core/text/space_marks.h"
 #include "core/text/tokenizer_spec.h"
 #include "core/text/unicode.h"
+#include "core/text/unigram.h"
 
 namespace mayfly {
 
@@ -63,7 +64,8 @@ class Tokenizer {
   Tokenizer(const TokenizerSpec& spec, BytePairs pairs, PreTokenizer pre_tokenizer);
   std::string decode_characters(std::span<const TokenId> ids, bool skip_special) const;
 
-  BytePairs pairs_;
+  BytePairs pairs_;  // the vocabulary, and how BPE joins it
+  std::optional<Unigram> unigram_;
   PreTokenizer pre_tokenizer_;
   AddedTokens added_;             // searched in the text as it is
   AddedTokens added_normalized_;  // searched in the normalized text
@@ -100,6 +102,7 @@ class Encoder {
   void encode_between(std::string_view text, std::size_t shift);
   void encode_plain(std::string_view text, std::size_t shift);
   void encode_pieces(std::string_view text, std::size_t shift);
+  std::span<const TokenId> ids_of(std::string_view piece);
   // nullopt: the text as it is.
   std::optional<Composed> normalized(std::string_view text, bool first) const;
   void push(TokenId id, std::size_t end);
@@ -108,6 +111,8 @@ class Encoder {
   const Tokenizer& tokenizer_;
   Splitter splitter_;
   PieceEncoder pieces_;
+  std::vector<Unigram::Way> ways_;
+  std::vector<TokenId> unigram_ids_;
   bool wants_ends_ = false;
   Encoding out_;
   std::vector<Composed::Place> places_;  // of the stretch at hand when it was changed by NFC

@@ -114,6 +114,9 @@ class SpecReader {
   Result<TokenizerSpec> read(const element& root) {
     if (const auto model = field_of(root, "model")) {
       spec_.over_characters = flag_of(*model, "byte_fallback", false);
+      if (text_of(*model, "type") == "Unigram" && !spec_.over_characters) {
+        return unsupported(what_, "model.byte_fallback", "false, in a Unigram model,");
+      }
     }
     for (const auto step : {&SpecReader::read_added_tokens, &SpecReader::read_normalizer,
                             &SpecReader::read_pre_tokenizer, &SpecReader::read_decoder,
@@ -137,6 +140,8 @@ class SpecReader {
   Status read_template(const element& step);
   Status read_model(const element& root);
   Status read_vocabulary(const element& model);
+  Status add_entry(std::string_view token, TokenId id);
+  Status read_unigram(const element& model);
   Status check_characters();
   Status read_merges(const element& model);
   Status read_merge(std::string_view left, std::string_view right, std::size_t index);
@@ -361,6 +366,7 @@ Status SpecReader::read_model(const element& root) {
   if (!model) return corrupt("model is missing");
   // Files of before 2019 leave the type out; it is BPE when there are merges.
   const std::string type = text_of(*model, "type");
+  if (type == "Unigram") return read_unigram(*model);
   if (type != "BPE" && !(type.empty() && field_of(*model, "merges"))) {
     return unsupported(what_, "model.type", type);
   }
@@ -393,21 +399,47 @@ Status SpecReader::read_vocabulary(const element& model) {
     if (value.get(id) != simdjson::SUCCESS || id < 0 || id > INT32_MAX) {
       return corrupt("model.vocab: the id of \"" + std::string(token) + "\" is not a number");
     }
-    if (!ids_.emplace(token, static_cast<TokenId>(id)).second) {
-      return corrupt("model.vocab: \"" + std::string(token) + "\" stands twice");
-    }
-    if (spec_.over_characters) {
-      const auto byte = byte_of_fallback(token);
-      spec_.vocabulary.push_back(
-          {byte ? std::string(1, *byte) : std::string(token), static_cast<TokenId>(id), !byte});
-      continue;
-    }
-    auto bytes = bytes_of_byte_level(token);
-    const bool of_bytes = bytes.has_value();
-    spec_.vocabulary.push_back(
-        {of_bytes ? std::move(*bytes) : std::string(token), static_cast<TokenId>(id), of_bytes});
+    if (Status done = add_entry(token, static_cast<TokenId>(id)); !done) return done;
   }
   return Unit{};
+}
+
+Status SpecReader::add_entry(std::string_view token, TokenId id) {
+  if (!ids_.emplace(token, id).second) {
+    return corrupt("model.vocab: \"" + std::string(token) + "\" stands twice");
+  }
+  if (spec_.over_characters) {
+    const auto byte = byte_of_fallback(token);
+    spec_.vocabulary.push_back({byte ? std::string(1, *byte) : std::string(token), id, !byte});
+    return Unit{};
+  }
+  auto bytes = bytes_of_byte_level(token);
+  const bool of_bytes = bytes.has_value();
+  spec_.vocabulary.push_back({of_bytes ? std::move(*bytes) : std::string(token), id, of_bytes});
+  return Unit{};
+}
+
+// Its vocabulary is a list of [token, score]; the place in it is the id.
+Status SpecReader::read_unigram(const element& model) {
+  simdjson::dom::array vocabulary;
+  if (model["vocab"].get(vocabulary) != simdjson::SUCCESS) {
+    return corrupt("model.vocab is not a list");
+  }
+  if (!field_of(model, "unk_id")) return unsupported(what_, "model.unk_id", "null");
+  for (const element entry : vocabulary) {
+    simdjson::dom::array pair;
+    std::string_view token;
+    double score = 0;
+    const auto id = static_cast<TokenId>(spec_.scored_tokens.size());
+    if (entry.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+        pair.at(0).get(token) != simdjson::SUCCESS || token.empty() ||
+        pair.at(1).get(score) != simdjson::SUCCESS) {
+      return corrupt("model.vocab[" + std::to_string(id) + "] is not a token and its score");
+    }
+    if (Status done = add_entry(token, id); !done) return done;
+    spec_.scored_tokens.push_back({std::string(token), score});
+  }
+  return check_characters();
 }
 
 // Without all 256 bytes some text would become "unknown", of unknown length. And where no merge
@@ -427,7 +459,8 @@ Status SpecReader::check_characters() {
         return token_of[merge.right].starts_with(kSpaceMark) &&
                !token_of[merge.left].ends_with(kSpaceMark);
       });
-  if (spec_.ignore_merges || reaches_over) return Unit{};
+  // Unigram cuts whole texts: sums of scores over parts of them are rounded otherwise.
+  if (!spec_.scored_tokens.empty() || spec_.ignore_merges || reaches_over) return Unit{};
   const std::string mark(kSpaceMark);
   spec_.steps.push_back(
       SplitStep{.kind = SplitStep::Kind::regex, .pattern = mark + "+[^" + mark + "]*"});

@@ -1,12 +1,13 @@
 // What a tokenizer.json says, as plain data, with everything refused that we cannot do exactly as
 // the reference implementation (HuggingFace tokenizers 0.23) does it.
 //
-// Understood: model BPE, in two kinds. Over bytes ("byte-level": GPT-2, Llama 3, Qwen, SmolLM):
-// normalizers none and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel; decoder ByteLevel.
-// Over characters with bytes to fall back on (SentencePiece's: Llama 2, Mistral, Gemma, Phi-3):
-// normalizers Prepend and Replace, pre-tokenizers none, Metaspace, Split and Digits; a decoder that
-// undoes them. Everything else is `unsupported`, naming the field and the value. Not used, as
-// transformers does not use them for a chat either: truncation and padding.
+// Understood: models BPE and Unigram. BPE in two kinds. Over bytes ("byte-level": GPT-2, Llama 3,
+// Qwen, SmolLM): normalizers none and NFC; pre-tokenizers Sequence, Split, Digits, ByteLevel;
+// decoder ByteLevel. Over characters with bytes to fall back on (SentencePiece's: Llama 2, Mistral,
+// Gemma, Phi-3), as which Unigram is read too: normalizers Prepend and Replace, pre-tokenizers
+// none, Metaspace, Split and Digits; a decoder that undoes them. Everything else is `unsupported`,
+// naming the field and the value. Not used, as transformers does not use them for a chat either:
+// truncation and padding.
 #pragma once
 
 #include <cstdint>
@@ -70,13 +71,18 @@ struct TokenizerSpec {
   struct Merge {
     TokenId left, right, merged;
   };
+  struct ScoredToken {
+    std::string text;  // as written in the file
+    double score;
+  };
   std::vector<AddedToken> added_tokens;
   bool nfc = false;
   bool over_characters = false;  // else over bytes
   SpaceMarks spaces;             // over characters only
   std::vector<SplitStep> steps;
   std::vector<Entry> vocabulary;
-  std::vector<Merge> merges;   // the first is merged first
+  std::vector<Merge> merges;               // the first is merged first
+  std::vector<ScoredToken> scored_tokens;  // of Unigram, by id; empty: BPE
   bool ignore_merges = false;  // a piece that is in the vocabulary is one token, merges or not
   TextSurround surround;
   std::string unknown_token;  // "" : bytes without a token are left out

@@ -45,6 +45,32 @@ def learnt(texts, over_words):
     return spec
 
 
+def learnt_unigram(texts):
+    """A tokenizer.json with scores learnt from `texts`."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(MARK), normalizers.Replace(" ", MARK)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(MARK, "never")
+    trainer = trainers.UnigramTrainer(vocab_size=2000, special_tokens=["<unk>", "<s>", "</s>", *BYTES],
+                                      unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    spec = json.loads(tokenizer.to_str())
+    spec["added_tokens"] = [token for token in spec["added_tokens"] if token["content"] not in BYTES]
+    spec["pre_tokenizer"] = None
+    spec["model"]["byte_fallback"] = True
+    return spec
+
+
+def unigram_variants(scored):
+    llama2 = dict(normalizer=sequence("normalizers", PREPEND, REPLACE), decoder=sequence("decoders", *DECODE, STRIP))
+    yield "unigram", scored, llama2
+    yield "unigram-metaspace", scored, dict(normalizer=None, pre_tokenizer=metaspace("first", True),
+                                            decoder=llama2["decoder"])
+    yield "unigram-replace", scored, dict(normalizer=REPLACE, decoder=sequence("decoders", *DECODE))
+    tied = copy.deepcopy(scored)  # many ways with the same sum
+    tied["model"]["vocab"] = [[token, float(round(score))] for token, score in tied["model"]["vocab"]]
+    yield "unigram-ties", tied, llama2
+
+
 def variants(words, over_words):
     llama2 = dict(normalizer=sequence("normalizers", PREPEND, REPLACE), decoder=sequence("decoders", *DECODE, STRIP))
     size = len(words["model"]["vocab"])
@@ -84,7 +110,8 @@ def main():
         rows = material.unpack("gsm8k/test.messages.jsonl.xz", folder, "rows.jsonl")
         with open(rows, encoding="utf-8") as f:
             texts = [m["content"] for line in list(f)[:300] for m in json.loads(line)["messages"]]
-        for name, base, changes in variants(learnt(texts, False), learnt(texts, True)):
+        for name, base, changes in [*variants(learnt(texts, False), learnt(texts, True)),
+                                    *unigram_variants(learnt_unigram(texts))]:
             spec = copy.deepcopy(base)
             spec["added_tokens"] += changes.pop("added", [])
             spec.update(changes)

@@ -235,7 +235,10 @@ nlohmann::json split(const char* pattern) {
 }
 
 const Refused kRefused[] = {
-    {"Unigram", {{"model", {{"type", "Unigram"}}}}, ErrorKind::unsupported, "model.type Unigram"},
+    {"UnigramWithoutBytes",
+     {{"model", {{"type", "Unigram"}}}},
+     ErrorKind::unsupported,
+     "model.byte_fallback false"},
     {"WordPiece", {{"model", {{"type", "WordPiece"}}}}, ErrorKind::unsupported, "WordPiece"},
     {"ByteFallbackWithoutBytes",
      {{"model", {{"byte_fallback", true}}}, {"decoder", nullptr}, {"pre_tokenizer", nullptr}},
