@@ -96,7 +96,7 @@ Result<ExitCode> preview(const CommandLine& line, const Material& material, cons
   const std::int64_t most = std::max<std::int64_t>(line.data.rows, 0) == 0
                                 ? config.sample_size.value_or(0)
                                 : line.data.rows;
-  const auto rows = read_rows(config.path, config.format, most);
+  const auto rows = read_rows(config.path, RecordNames(config), most);
   if (!rows) return rows.error();
   RowEncoder encoder(material.text, config);
   std::size_t number = 0;

@@ -89,7 +89,8 @@ std::optional<std::string> flexible_number(std::string_view answer) {
 
 Result<ExactMatch> exact_match(const Respondent& respondent, const ExactMatchRequest& request,
                                const std::function<Status(const MatchSample&)>& asked) {
-  const Result<FileRows> rows = read_rows(request.data.path, request.data.format, request.limit);
+  const Result<FileRows> rows =
+      read_rows(request.data.path, RecordNames(request.data), request.limit);
   if (!rows) return rows.error();
   std::vector<Question> questions;  // all of them, so that a bad row is told before hours of work
   for (const FileRow& row : rows->rows) {

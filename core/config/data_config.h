@@ -1,8 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config/field.h"
@@ -60,9 +63,19 @@ struct EnumNames<MaskCheck> {
 };
 
 // What is trained on, and how rows become tokens.
+// The words of docs/data.md: the keys of a row or a message, and who may speak in a chat.
+inline constexpr std::array<std::string_view, 16> kRowKeys = {
+    "messages", "conversations", "role",        "content", "from",   "value",
+    "prompt",   "completion",    "instruction", "input",   "output", "system",
+    "history",  "input_ids",     "labels",      "text"};
+inline constexpr std::array<std::string_view, 5> kChatRoles = {"system", "developer", "user",
+                                                               "assistant", "tool"};
+
 struct DataConfig {
   std::vector<std::string> path;
   DataFormat format = DataFormat::automatic;
+  std::map<std::string, std::string> fields_named;
+  std::map<std::string, std::string> roles;
   std::optional<std::string> system_prompt;
   std::optional<std::string> val_path;
   double test_size = 0.0;
@@ -84,6 +97,12 @@ struct DataConfig {
                    .is_path = true});
     field("format", &Self::format,
           FieldDoc{.doc = "The shape of the rows; auto: by the keys of each row."});
+    field("fields", &Self::fields_named,
+          FieldDoc{.doc = "Keys of the rows that are called otherwise: ours by the file's, such as "
+                          "{prompt: question, completion: answer}."});
+    field("roles", &Self::roles,
+          FieldDoc{.doc = "Roles that are called otherwise: the file's by ours, such as "
+                          "{bot: assistant}."});
     field("system_prompt", &Self::system_prompt,
           FieldDoc{.doc = "Put before conversations that have no system message."});
     field(

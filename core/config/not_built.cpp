@@ -38,8 +38,6 @@ constexpr std::array kKeys = {
     Row{"data.subset", kNoHubData},
     Row{"data.split", kNoHubData},
     Row{"data.revision", kNoHubData},
-    Row{"data.fields", "keys have the names of docs/data.md"},
-    Row{"data.roles", "roles have the names of docs/data.md"},
     Row{"data.chat_template", "the tokenizer's own is used", "tokenizer"},
     Row{"data.filter_langs"},
     Row{"data.save_splits", "the split is made anew from data.seed", "false"},

@@ -85,6 +85,22 @@ void check_training(const RunConfig& config, Problems& found) {
   }
 }
 
+void check_data_names(const DataConfig& data, Problems& found) {
+  for (const auto& [ours, theirs] : data.fields_named) {
+    if (std::find(kRowKeys.begin(), kRowKeys.end(), ours) != kRowKeys.end()) continue;
+    found.push_back({.path = "data.fields." + ours,
+                     .message = "\"" + ours + "\" is no key of a row",
+                     .hint = "our name first: {prompt: question}; docs/data.md has the names"});
+  }
+  for (const auto& [theirs, ours] : data.roles) {
+    if (std::find(kChatRoles.begin(), kChatRoles.end(), ours) != kChatRoles.end()) continue;
+    found.push_back(
+        {.path = "data.roles." + theirs,
+         .message = "\"" + ours + "\" is no role of a chat",
+         .hint = "known are system, developer, user, assistant, tool: {bot: assistant}"});
+  }
+}
+
 void check_adapter(const LoraConfig& lora, Problems& found) {
   const auto& targets = lora.target_modules;
   if (targets.empty()) {
@@ -217,6 +233,7 @@ std::vector<ConfigProblem> problems(const RunConfig& config) {
   check_batch_sizes(config.train, found);
   check_training(config, found);
   check_adapter(config.lora, found);
+  check_data_names(config.data, found);
   check_names(config, found);
   check_seeds(config, found);
   check_host(config, found);

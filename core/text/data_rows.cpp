@@ -8,11 +8,11 @@ namespace mayfly {
 
 Result<DataRows> read_data_rows(const DataConfig& config) {
   DataRows data;
-  auto own = read_rows(config.path, config.format, config.sample_size.value_or(0));
+  auto own = read_rows(config.path, RecordNames(config), config.sample_size.value_or(0));
   if (!own) return std::move(own.error());
   data.own = std::move(*own);
   if (config.val_path) {
-    auto validation = read_rows({*config.val_path}, config.format, 0);
+    auto validation = read_rows({*config.val_path}, RecordNames(config), 0);
     if (!validation) return std::move(validation.error());
     data.validation = std::move(*validation);
   }

@@ -11,8 +11,6 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
 
-constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant",
-                                                    "tool"};
 // What ShareGPT files call them (LLaMA-Factory 0.9.5 data/parser.py; chatgpt and bing: the files
 // that gave the format its name).
 constexpr std::array kShareRoles = {
@@ -49,17 +47,31 @@ Error fault(std::string message, std::string hint = {}) {
   return Error{ErrorKind::bad_data, std::move(message), std::move(hint)};
 }
 
-std::optional<element> field(const object& fields, std::string_view key) {
+// An object whose keys may be called otherwise.
+struct Row {
+  object fields;
+  const RecordNames& names;
+
+  std::string_view name_of(std::string_view key) const {
+    const auto renamed = names.fields.find(key);
+    return renamed == names.fields.end() ? key : std::string_view(renamed->second);
+  }
+};
+
+std::optional<element> field(const Row& row, std::string_view key) {
   element value;
-  if (fields.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+  const auto found = row.fields.at_key(row.name_of(key));
+  if (found.get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
   return value;
 }
 
-Result<std::string> text_of(const object& fields, std::string_view key) {
-  const auto value = field(fields, key);
-  if (!value) return fault("there is no " + quoted(key));
+Result<std::string> text_of(const Row& row, std::string_view key) {
+  const auto value = field(row, key);
+  if (!value) return fault("there is no " + quoted(row.name_of(key)));
   std::string_view text;
-  if (value->get(text) != simdjson::SUCCESS) return fault(quoted(key) + " is not a text");
+  if (value->get(text) != simdjson::SUCCESS) {
+    return fault(quoted(row.name_of(key)) + " is not a text");
+  }
   return std::string(text);
 }
 
@@ -82,13 +94,16 @@ Result<std::string> read_content(const element& content, const std::string& name
   return joined;
 }
 
-Result<std::string> read_role(std::string_view role, const std::string& name, bool share_names) {
+Result<std::string> read_role(std::string_view role, const std::string& name, bool share_names,
+                              const RecordNames& names) {
+  if (const auto given = names.roles.find(role); given != names.roles.end()) return given->second;
   if (share_names) {
     for (const auto& [theirs, ours] : kShareRoles) {
       if (role == theirs) return std::string(ours);
     }
   }
-  if (std::find(kRoles.begin(), kRoles.end(), role) != kRoles.end()) return std::string(role);
+  if (std::find(kChatRoles.begin(), kChatRoles.end(), role) != kChatRoles.end())
+    return std::string(role);
   if (role == "function_call") return fault(name + " is a tool call, which is not supported");
   return fault(name + " has the unknown role " + quoted(role),
                share_names ? "known are human, gpt, observation, and the roles of a chat"
@@ -96,23 +111,25 @@ Result<std::string> read_role(std::string_view role, const std::string& name, bo
 }
 
 // Of ShareGPT "from" and "value" count as "role" and "content".
-Result<Message> read_message(const element& value, const std::string& name, bool share_names) {
-  object fields;
-  if (value.get(fields) != simdjson::SUCCESS) return fault(name + " is not an object");
+Result<Message> read_message(const element& value, const std::string& name, bool share_names,
+                             const RecordNames& names) {
+  object given_object;
+  if (value.get(given_object) != simdjson::SUCCESS) return fault(name + " is not an object");
+  const Row fields{given_object, names};
   const bool renamed = share_names && field(fields, "from");
-  const char* const role_key = renamed ? "from" : "role";
+  const std::string_view role_key = fields.name_of(renamed ? "from" : "role");
   const char* const content_key = renamed ? "value" : "content";
   std::string_view given;
-  if (fields.at_key(role_key).get(given) != simdjson::SUCCESS) {
-    return fault(name + " has no \"" + role_key + "\"");
+  if (given_object.at_key(role_key).get(given) != simdjson::SUCCESS) {
+    return fault(name + " has no " + quoted(role_key));
   }
-  auto role = read_role(given, name, share_names);
+  auto role = read_role(given, name, share_names, names);
   if (!role) return std::move(role.error());
   if (field(fields, "tool_calls")) {
     return fault(name + " has \"tool_calls\", which are not supported");
   }
   const auto content = field(fields, content_key);
-  if (!content) return fault(name + " has no \"" + content_key + "\"");
+  if (!content) return fault(name + " has no " + quoted(fields.name_of(content_key)));
   auto text = read_content(*content, name);
   if (!text) return std::move(text.error());
   return Message{std::move(*role), std::move(*text)};
@@ -122,15 +139,18 @@ bool is_answer(const Message& message) {
   return message.role == "assistant";
 }
 
-Status add_messages(const element& list, std::string_view key, bool share_names,
+Status add_messages(const Row& row, std::string_view key, bool share_names,
                     std::vector<Message>& messages) {
+  const std::string_view list = row.name_of(key);
   array values;
-  if (list.get(values) != simdjson::SUCCESS) return fault(quoted(key) + " is not a list");
+  if (field(row, key)->get(values) != simdjson::SUCCESS) {
+    return fault(quoted(list) + " is not a list");
+  }
   messages.reserve(messages.size() + values.size());
   std::size_t index = 0;
   for (const element value : values) {
-    const std::string name = std::string(key) + "[" + std::to_string(index++) + "]";
-    auto message = read_message(value, name, share_names);
+    const std::string name = std::string(list) + "[" + std::to_string(index++) + "]";
+    auto message = read_message(value, name, share_names, row.names);
     if (!message) return std::move(message.error());
     messages.push_back(std::move(*message));
   }
@@ -144,14 +164,14 @@ Result<Record> as_conversation(std::vector<Message> messages) {
   return Record{Conversation{std::move(messages)}};
 }
 
-Result<Record> read_messages(const object& row, std::string_view key, bool share_names) {
+Result<Record> read_messages(const Row& row, std::string_view key, bool share_names) {
   std::vector<Message> messages;
   if (share_names) {
     if (const auto system = field(row, "system"); system && system->is_string()) {
       messages.push_back({"system", std::string(std::string_view(*system))});
     }
   }
-  const Status added = add_messages(*field(row, key), key, share_names, messages);
+  const Status added = add_messages(row, key, share_names, messages);
   if (!added) return added.error();
   return as_conversation(std::move(messages));
 }
@@ -174,7 +194,7 @@ Status add_history(const element& history, std::vector<Message>& messages) {
   return Unit{};
 }
 
-Result<Record> read_alpaca(const object& row) {
+Result<Record> read_alpaca(const Row& row) {
   auto instruction = text_of(row, "instruction");
   if (!instruction) return std::move(instruction.error());
   auto output = text_of(row, "output");
@@ -198,10 +218,10 @@ Result<Record> read_alpaca(const object& row) {
   return Record{Conversation{std::move(messages)}};
 }
 
-Result<Record> read_prompted(const object& row) {
+Result<Record> read_prompted(const Row& row) {
   const auto prompt = field(row, "prompt"), completion = field(row, "completion");
   if (!prompt || !completion) {
-    return fault(prompt ? "there is no \"completion\"" : "there is no \"prompt\"");
+    return fault("there is no " + quoted(row.name_of(prompt ? "completion" : "prompt")));
   }
   if (field(row, "label")) return fault("found unpaired preferences (\"label\"), not supported");
   if (prompt->is_string() && completion->is_string()) {
@@ -209,23 +229,23 @@ Result<Record> read_prompted(const object& row) {
                                std::string(std::string_view(*completion))}};
   }
   std::vector<Message> messages;
-  if (Status added = add_messages(*prompt, "prompt", false, messages); !added) {
+  if (Status added = add_messages(row, "prompt", false, messages); !added) {
     return std::move(added.error());
   }
   if (std::any_of(messages.begin(), messages.end(), is_answer)) {
     return fault("\"prompt\" has a message of the assistant, which would be trained",
                  "only answers in \"completion\" are supported; or give all as \"messages\"");
   }
-  if (Status added = add_messages(*completion, "completion", false, messages); !added) {
+  if (Status added = add_messages(row, "completion", false, messages); !added) {
     return std::move(added.error());
   }
   return as_conversation(std::move(messages));
 }
 
-Result<Record> read_tokens(const object& row) {
+Result<Record> read_tokens(const Row& row) {
   array ids;
   if (field(row, "input_ids")->get(ids) != simdjson::SUCCESS) {
-    return fault("\"input_ids\" is not a list");
+    return fault(quoted(row.name_of("input_ids")) + " is not a list");
   }
   TokenRow tokens;
   for (const element value : ids) {
@@ -254,7 +274,7 @@ Result<Record> read_tokens(const object& row) {
   return Record{std::move(tokens)};
 }
 
-Error unknown_shape(const object& row) {
+Error unknown_shape(const Row& row) {
   for (const auto& [key, shape] : kUnsupported) {
     if (field(row, key)) {
       return fault("found " + std::string(shape) + ", which is not supported yet",
@@ -262,15 +282,16 @@ Error unknown_shape(const object& row) {
     }
   }
   std::string keys;
-  for (const auto& [key, value] : row) {
+  for (const auto& [key, value] : row.fields) {
     keys += (keys.empty() ? "" : ", ") + quoted(key);
     if (keys.size() > 120) break;
   }
-  return fault("no \"messages\"; found " + (keys.empty() ? "an empty object" : keys),
+  return fault("no " + quoted(row.name_of("messages")) + "; found " +
+                   (keys.empty() ? "an empty object" : keys),
                std::string(kShapesHint));
 }
 
-Result<Record> read_as(const object& row, DataFormat format) {
+Result<Record> read_as(const Row& row, DataFormat format) {
   switch (format) {
     case DataFormat::messages:
       return read_messages(row, "messages", false);
@@ -285,7 +306,7 @@ Result<Record> read_as(const object& row, DataFormat format) {
     case DataFormat::text: {
       auto text = text_of(row, "text");
       if (!text) return std::move(text.error());
-      if (text->empty()) return fault("\"text\" is empty");
+      if (text->empty()) return fault(quoted(row.name_of("text")) + " is empty");
       return Record{PlainText{std::move(*text)}};
     }
     case DataFormat::automatic:
@@ -296,11 +317,13 @@ Result<Record> read_as(const object& row, DataFormat format) {
 
 }  // namespace
 
-Result<Record> read_shape(const element& value, DataFormat format) {
-  object row;
-  if (value.get(row) != simdjson::SUCCESS) {
+Result<Record> read_shape(const element& value, const RecordNames& names) {
+  const DataFormat format = names.format;
+  object given_object;
+  if (value.get(given_object) != simdjson::SUCCESS) {
     return fault("the line is not an object with \"messages\"", std::string(kShapesHint));
   }
+  const Row row{given_object, names};
   array tools;
   if (const auto given = field(row, "tools");
       given && !(given->get(tools) == simdjson::SUCCESS && tools.size() == 0)) {
@@ -310,8 +333,8 @@ Result<Record> read_shape(const element& value, DataFormat format) {
     if (format != DataFormat::automatic && format != shape) continue;
     if (field(row, key)) return read_as(row, shape);
     if (format == shape) {
-      return fault("there is no \"" + std::string(key) +
-                   "\", which data.format: " + std::string(enum_name(format)) + " needs");
+      return fault("there is no " + quoted(row.name_of(key)) +
+                   ", which data.format: " + std::string(enum_name(format)) + " needs");
     }
   }
   return unknown_shape(row);

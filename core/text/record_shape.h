@@ -18,14 +18,14 @@
 
 #include <simdjson.h>
 
-#include "core/config/data_config.h"
 #include "core/result.h"
 #include "core/text/record.h"
+#include "core/text/record_names.h"
 
 namespace mayfly {
 
 // Error: bad_data without a place: what is missing, unknown (a role) or not supported by its name
-// (tool calls, preference pairs), or that the object has another shape than `format` says.
-Result<Record> read_shape(const simdjson::dom::element& row, DataFormat format);
+// (tool calls, preference pairs), or that the object has another shape than `names.format` says.
+Result<Record> read_shape(const simdjson::dom::element& row, const RecordNames& names);
 
 }  // namespace mayfly

@@ -27,8 +27,8 @@ char first_character(std::string_view text) {
 
 class RecordReader {
  public:
-  RecordReader(std::string_view what, DataFormat format, std::int64_t limit)
-      : what_(what), format_(format), limit_(limit) {}
+  RecordReader(std::string_view what, const RecordNames& names, std::int64_t limit)
+      : what_(what), names_(names), limit_(limit) {}
 
   // One line without its line feed. `ended`: it had one.
   Status read_line(std::string_view line, bool ended);
@@ -46,7 +46,7 @@ class RecordReader {
   }
 
   std::string what_;
-  DataFormat format_;
+  const RecordNames& names_;
   std::int64_t limit_;
   int line_ = 0;
   simdjson::dom::parser parser_;
@@ -96,7 +96,7 @@ Status RecordReader::read_list(std::string_view text) {
 }
 
 Status RecordReader::add(const simdjson::dom::element& row) {
-  auto record = read_shape(row, format_);
+  auto record = read_shape(row, names_);
   if (!record) {
     record.error().at = {what_, line_};
     return std::move(record.error());
@@ -145,9 +145,9 @@ Status read_rest_as_list(MaybeGzipFile& in, std::string text, const std::string&
 
 }  // namespace
 
-Result<Records> parse_records(std::string_view text, std::string_view what, DataFormat format,
-                              std::int64_t limit) {
-  RecordReader reader(what, format, limit);
+Result<Records> parse_records(std::string_view text, std::string_view what,
+                              const RecordNames& names, std::int64_t limit) {
+  RecordReader reader(what, names, limit);
   if (first_character(text) == '[') {
     if (const Status read = reader.read_list(text); !read) return read.error();
   } else if (const auto taken = read_lines(reader, text, true); !taken) {
@@ -157,11 +157,11 @@ Result<Records> parse_records(std::string_view text, std::string_view what, Data
 }
 
 // In blocks, and not mapped: somebody may be writing to the file while it is read.
-Result<Records> read_records(const std::filesystem::path& path, DataFormat format,
+Result<Records> read_records(const std::filesystem::path& path, const RecordNames& names,
                              std::int64_t limit) {
   auto in = MaybeGzipFile::open(path);
   if (!in) return std::move(in.error());
-  RecordReader reader(path.string(), format, limit);
+  RecordReader reader(path.string(), names, limit);
   std::string text;  // not yet read as lines
   bool at_the_start = true;
   while (!reader.full()) {
@@ -184,13 +184,13 @@ Result<Records> read_records(const std::filesystem::path& path, DataFormat forma
   return reader.finish();
 }
 
-Result<FileRows> read_rows(const std::vector<std::string>& files, DataFormat format,
+Result<FileRows> read_rows(const std::vector<std::string>& files, const RecordNames& names,
                            std::int64_t limit) {
   FileRows all;
   for (const std::string& file : files) {
     const auto have = static_cast<std::int64_t>(all.rows.size());
     if (limit > 0 && have >= limit) break;
-    auto read = read_records(file, format, limit > 0 ? limit - have : 0);
+    auto read = read_records(file, names, limit > 0 ? limit - have : 0);
     if (!read) return std::move(read.error());
     for (Record& record : read->records) all.rows.push_back({std::move(record), file});
     all.blank_lines += read->blank_lines;

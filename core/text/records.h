@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config/data_config.h"
 #include "core/result.h"
 #include "core/text/record.h"
+#include "core/text/record_names.h"
 
 namespace mayfly {
 
@@ -25,12 +25,12 @@ struct Records {
 
 // The first `limit` records of a file; 0: all. Lines are read in blocks, a list as a whole (at most
 // 2 GB). Errors: not_found, refused, bad_data (also for a file without any record).
-Result<Records> read_records(const std::filesystem::path& path, DataFormat format,
+Result<Records> read_records(const std::filesystem::path& path, const RecordNames& names,
                              std::int64_t limit);
 
 // The same from a text; `what` names it in errors.
-Result<Records> parse_records(std::string_view text, std::string_view what, DataFormat format,
-                              std::int64_t limit);
+Result<Records> parse_records(std::string_view text, std::string_view what,
+                              const RecordNames& names, std::int64_t limit);
 
 struct FileRow {
   Record record;
@@ -43,7 +43,7 @@ struct FileRows {
 };
 
 // The first `limit` rows of all files together, in order; 0: all.
-Result<FileRows> read_rows(const std::vector<std::string>& files, DataFormat format,
+Result<FileRows> read_rows(const std::vector<std::string>& files, const RecordNames& names,
                            std::int64_t limit);
 
 }  // namespace mayfly

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`launch data preview --json` shows what the official tokenizer and template make of rows of every shape."""
+import conversations
 import material
 
 import json
@@ -73,6 +74,29 @@ def chats(tokenizer):
     return rows, ids
 
 
+def renamed(tokenizer, count):
+    """Chats of which nothing is called as we call it. Theirs: the same chats under the official names, with a template
+    that marks the answers."""
+    said = texts(2 * count)
+    names = {"system": "scene", "user": "customer", "assistant": "bot"}
+    marked = conversations.MARKED_SMOLLM2
+    rows, theirs = [], []
+    for number, (question, answer) in enumerate(zip(said[::2], said[1::2])):
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}] * (1 + number % 3)
+        if number % 2:
+            turns.insert(0, {"role": "system", "content": SYSTEM})
+        rows.append({"messages": "a decoy", "id": number,
+                     "dialogue": [{"by": names[turn["role"]], "said": turn["content"]} for turn in turns]})
+        made = tokenizer.apply_chat_template(turns, chat_template=marked, return_dict=True,
+                                             return_assistant_tokens_mask=True)
+        theirs.append((made["input_ids"], made["assistant_masks"]))
+    return rows, theirs
+
+
+RENAMED = ["--set", "data.fields={messages: dialogue, role: by, content: said}",
+           "--set", "data.roles={scene: system, customer: user, bot: assistant}"]
+
+
 def with_tokens_around(folder):
     """A tokenizer that puts a token before a text and one after it."""
     from tokenizers import Tokenizer, processors
@@ -102,6 +126,8 @@ def main():
             if kind == "as it is":
                 rows, theirs = prompted(tokenizer, 250)
                 wrong += compare("prompts and completions", preview(folder, rows), theirs)
+                rows, theirs = renamed(tokenizer, 100)
+                wrong += compare("chats with other names", preview(folder, rows, *RENAMED), theirs)
                 rows, ids = chats(tokenizer)
                 ours = preview(folder, rows, "--set", f"data.system_prompt={SYSTEM}")
                 wrong += compare("four shapes of one chat", ours, [(ids, ours[0]["mask"])] * len(rows))

@@ -147,6 +147,20 @@ TEST(ProblemsTest, HeldOutRowsAreSaidOnce) {
                                           "out | give one of the two"));
 }
 
+TEST(ProblemsTest, OnlyNamesOfOursAreRenamed) {
+  RunConfig config = valid();
+  config.data.fields_named = {{"prompt", "question"}, {"content", "said"}};
+  config.data.roles = {{"bot", "assistant"}};
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.data.fields_named = {{"question", "prompt"}};
+  config.data.roles = {{"assistant", "bot"}};
+  EXPECT_THAT(broken(config),
+              ElementsAre("data.fields.question \"question\" is no key of a row | our name first: "
+                          "{prompt: question}; docs/data.md has the names",
+                          "data.roles.assistant \"bot\" is no role of a chat | known are system, "
+                          "developer, user, assistant, tool: {bot: assistant}"));
+}
+
 TEST(ProblemsTest, AllLinearStandsAlone) {
   RunConfig config = valid();
   config.lora.target_modules = {"q_proj", "v_proj"};

@@ -78,6 +78,61 @@ TEST(RecordShapeTest, AFormatThatIsAskedForIsTheOnlyOne) {
   EXPECT_NE(refused.error().message.find("there is no \"instruction\""), std::string::npos);
 }
 
+Record renamed(std::string json, const DataConfig& config) {
+  std::erase(json, '\n');
+  auto records = parse_records(json, "data.jsonl", RecordNames(config), 0);
+  if (!records) {
+    ADD_FAILURE() << located_message(records.error());
+    return {};
+  }
+  return std::move(records->records.at(0));
+}
+
+TEST(RecordShapeTest, KeysAndRolesMayBeCalledOtherwise) {
+  DataConfig config;
+  config.fields_named = {{"messages", "dialogue"}, {"role", "speaker"}, {"content", "said"}};
+  config.roles = {{"customer", "user"}, {"bot", "assistant"}};
+  EXPECT_THAT(turns(renamed(R"({"dialogue": [{"speaker": "system", "said": "s"},
+      {"speaker": "customer", "said": "q"}, {"speaker": "bot", "said": [{"type": "text",
+      "text": "a"}]}]})",
+                            config)),
+              ElementsAre("system: s", "user: q", "assistant: a"));
+  config.fields_named = {{"from", "by"}, {"value", "said"}};
+  EXPECT_THAT(turns(renamed(R"({"conversations": [{"by": "human", "said": "q"},
+      {"by": "bot", "said": "a"}]})",
+                            config)),
+              ElementsAre("user: q", "assistant: a"));
+  config.fields_named = {{"instruction", "q"}, {"output", "a"}, {"history", "past"}};
+  EXPECT_THAT(turns(renamed(R"({"q": "q2", "a": "a2", "past": [["q1", "a1"]]})", config)),
+              ElementsAre("user: q1", "assistant: a1", "user: q2", "assistant: a2"));
+}
+
+// A renamed key is looked for under its new name alone, so two may change places.
+TEST(RecordShapeTest, KeysMayBeExchanged) {
+  DataConfig config;
+  config.fields_named = {{"prompt", "completion"}, {"completion", "prompt"}};
+  const Record record = renamed(R"({"prompt": "2", "completion": "1+1="})", config);
+  EXPECT_EQ(std::get<PromptedText>(record.content).prompt, "1+1=");
+  EXPECT_EQ(std::get<PromptedText>(record.content).completion, "2");
+}
+
+TEST(RecordShapeTest, FaultsSpeakOfTheFilesOwnKeys) {
+  DataConfig config;
+  config.fields_named = {{"messages", "dialogue"}, {"content", "said"}, {"completion", "reply"}};
+  const auto fault_of = [&](std::string_view json) {
+    const auto records = parse_records(json, "d", RecordNames(config), 0);
+    return records ? "" : records.error().message;
+  };
+  EXPECT_EQ(fault_of(R"({"messages": []})"), "no \"dialogue\"; found \"messages\"");
+  EXPECT_EQ(fault_of(R"({"dialogue": [{"role": "user", "content": "q"}]})"),
+            "dialogue[0] has no \"said\"");
+  EXPECT_EQ(fault_of(R"({"dialogue": {}})"), "\"dialogue\" is not a list");
+  EXPECT_EQ(fault_of(R"({"reply": "a"})"), "there is no \"prompt\"");
+  config.format = DataFormat::prompt_completion;
+  EXPECT_EQ(fault_of(R"({"prompt": "q", "completion": "a"})"),
+            "there is no \"reply\", which data.format: prompt_completion needs");
+}
+
 TEST(RecordShapeTest, AFileMayBeOneList) {
   const auto records = parse_records("\xef\xbb\xbf [\n{\"text\": \"a\"},\n\n{\"text\": \"b\"}\n]\n",
                                      "data.json", DataFormat::automatic, 0);
