@@ -27,6 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t kMostSkippedInARow = 10;
+
 std::uint64_t seed_of(const RunPlan& plan) {
   return static_cast<std::uint64_t>(plan.seed);
 }
@@ -134,7 +136,7 @@ Status SftRun::go_on_from(const Beginning& beginning) {
   if (Status taken = restore(optimizer_, parts_.adapter, checkpoint.optimizer); !taken) {
     return taken;
   }
-  optimizer_.set_steps(checkpoint.state.step);
+  optimizer_.set_steps(checkpoint.state.step - checkpoint.state.skipped);
   state_ = checkpoint.state;
   if (Status kept = job_.report.go_on_from(state_.step); !kept) return kept;
   const bool own = checkpoint.folder == job_.directory.checkpoint(state_.step);
@@ -202,13 +204,7 @@ Status SftRun::step() {
                               .seed = dropout_seed(seed_of(job_.plan)),
                               .step = state_.step,
                               .checkpointing = job_.plan.config.train.gradient_checkpointing});
-  if (!result.finite) {
-    return Error{
-        ErrorKind::diverged,
-        "step " + std::to_string(state_.step + 1) +
-            ": the loss or its gradient is not a finite number any more",
-        "lower train.learning_rate or lengthen the warm-up; the checkpoints before are good"};
-  }
+  if (!result.finite) return skip_step();
   const double seconds = seconds_between(began, job_.clock.steady_now());
   state_.seconds += seconds;
   const StepEvent event{
@@ -223,6 +219,23 @@ Status SftRun::step() {
       .memory_bytes = memory_bytes()};
   note_step(state_, event, job_.plan.config.train.logging_steps);
   return job_.report.tell(event);
+}
+
+// Nothing was updated. The next step has other rows, so going on may help.
+Status SftRun::skip_step() {
+  const std::string what = "step " + std::to_string(state_.step + 1) +
+                           ": the loss or its gradient is not a finite number";
+  const bool skips = job_.plan.config.train.nan_policy == NanPolicy::skip;
+  const std::int64_t before = state_.skipped_in_a_row;
+  if (!skips || before + 1 >= kMostSkippedInARow) {
+    return Error{
+        ErrorKind::diverged,
+        what + (skips ? ", as in the " + std::to_string(before) + " before it" : " any more"),
+        "lower train.learning_rate or lengthen the warm-up; the checkpoints before are good"};
+  }
+  note_skipped_step(state_);
+  return job_.report.tell(
+      WarningEvent{"skipped_step", what, "train.nan_policy: skip leaves the step out"});
 }
 
 Status SftRun::evaluate_if_due() {
@@ -251,7 +264,19 @@ Status SftRun::evaluate_if_due() {
                              .examples = held_out->examples,
                              .tokens = held_out->tokens};
   note_evaluation(state_, event);
-  return job_.report.tell(event);
+  if (Status told = job_.report.tell(event); !told) return told;
+  const bool early = state_.step < state_.total_steps && all_steps_done();
+  return early ? tell_early_stop() : Status(Unit{});
+}
+
+Status SftRun::tell_early_stop() {
+  return job_.report.tell(WarningEvent{
+      "early_stop",
+      "training ends at step " + std::to_string(state_.step) + " of " +
+          std::to_string(state_.total_steps) + ": the last held-out losses, " +
+          std::to_string(*job_.plan.config.train.early_stop_patience) +
+          " of them, are not below the best before",
+      "train.early_stop_patience asks for that; the adapter is that of the last step"});
 }
 
 bool SftRun::checkpoint_is_due() const {

@@ -52,10 +52,12 @@ class SftRun {
   // A full disk is found here, before anything was computed.
   Status rehearse_checkpoint();
 
+  // Also when the held-out loss says so (train.early_stop_patience).
   bool all_steps_done() const {
-    return state_.step >= state_.total_steps;
+    return state_.step >= state_.total_steps || stops_early(state_, job_.plan.config.train);
   }
-  // One optimizer step. Error: diverged; nothing was updated then.
+  // One optimizer step, or one that is left out (train.nan_policy: skip). Error: diverged,
+  // bad_data; nothing was updated then.
   Status step();
   // Held-out loss before the first step, every eval_steps, after the last. Given up when a stop is
   // asked for: it is made up for after going on.
@@ -72,6 +74,8 @@ class SftRun {
   SftRun(const SftJob& job, SftParts parts, Batches batches);
 
   std::vector<PackedBatch> next_batches();
+  Status skip_step();
+  Status tell_early_stop();
   AdapterDescription describe_adapter() const;
   Status tell_checkpoint(std::int64_t bytes);
   CheckpointContent content(const Snapshot& adapter, const Snapshot& optimizer) const;

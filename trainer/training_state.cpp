@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;  // 2: steps may have been skipped
 
 json step_json(const StepEvent& step) {
   return {{"step", step.step},
@@ -44,6 +44,20 @@ json epoch_json(const EpochSummary& epoch) {
   return out;
 }
 
+// Of the steps that were not skipped.
+void close_epoch(TrainingState& state) {
+  const auto epoch = state.whole_epoch();
+  if (!epoch) return;
+  if (state.loss_count > 0) {
+    state.epochs.push_back({.epoch = *epoch,
+                            .step = state.step,
+                            .loss = state.loss_sum / static_cast<double>(state.loss_count),
+                            .held_out_loss = std::nullopt});
+  }
+  state.loss_sum = 0;
+  state.loss_count = 0;
+}
+
 }  // namespace
 
 std::optional<std::int64_t> TrainingState::whole_epoch() const {
@@ -53,19 +67,32 @@ std::optional<std::int64_t> TrainingState::whole_epoch() const {
 
 void note_step(TrainingState& state, const StepEvent& step, std::int64_t logging_steps) {
   state.step = step.step;
+  state.skipped_in_a_row = 0;
   state.tokens += step.tokens;
   state.loss_sum += step.loss;
   ++state.loss_count;
   const bool last = step.step == state.total_steps;
   if (step.step % logging_steps == 0 || last) state.logged.push_back(step);
-  if (const auto epoch = state.whole_epoch()) {
-    state.epochs.push_back({.epoch = *epoch,
-                            .step = step.step,
-                            .loss = state.loss_sum / static_cast<double>(state.loss_count),
-                            .held_out_loss = std::nullopt});
-    state.loss_sum = 0;
-    state.loss_count = 0;
+  close_epoch(state);
+}
+
+void note_skipped_step(TrainingState& state) {
+  ++state.step;
+  ++state.skipped;
+  ++state.skipped_in_a_row;
+  close_epoch(state);
+}
+
+bool stops_early(const TrainingState& state, const TrainConfig& train) {
+  if (!train.early_stop_patience) return false;
+  std::optional<double> best;
+  std::int64_t without = 0;
+  for (const EvaluatedEvent& evaluated : state.evaluations) {
+    const bool better = !best || evaluated.loss < *best - train.early_stop_min_delta;
+    if (better) best = evaluated.loss;
+    without = better ? 0 : without + 1;
   }
+  return without >= *train.early_stop_patience;
 }
 
 void note_evaluation(TrainingState& state, const EvaluatedEvent& evaluated) {
@@ -93,6 +120,8 @@ json resume_json(const TrainingState& state) {
               {"total_steps", state.total_steps},
               {"steps_per_epoch", state.steps_per_epoch},
               {"tokens", state.tokens},
+              {"skipped", state.skipped},
+              {"skipped_in_a_row", state.skipped_in_a_row},
               {"seconds", state.seconds},
               {"loss_sum", state.loss_sum},
               {"loss_count", state.loss_count},
@@ -121,6 +150,8 @@ Result<TrainingState> training_state_from_json(const json& from) {
     state.total_steps = from.at("total_steps");
     state.steps_per_epoch = from.at("steps_per_epoch");
     state.tokens = from.at("tokens");
+    state.skipped = from.at("skipped");
+    state.skipped_in_a_row = from.at("skipped_in_a_row");
     state.seconds = from.at("seconds");
     state.loss_sum = from.at("loss_sum");
     state.loss_count = from.at("loss_count");
@@ -141,7 +172,9 @@ Result<TrainingState> training_state_from_json(const json& from) {
   } catch (const json::exception& error) {
     return Error{ErrorKind::corrupt, std::string("reading resume.json: ") + error.what()};
   }
-  if (state.step < 0 || state.steps_per_epoch < 1 || state.step > state.total_steps) {
+  if (state.step < 0 || state.steps_per_epoch < 1 || state.step > state.total_steps ||
+      state.skipped < 0 || state.skipped > state.step || state.skipped_in_a_row < 0 ||
+      state.skipped_in_a_row > state.skipped) {
     return Error{ErrorKind::corrupt, "reading resume.json: its step counts make no sense"};
   }
   return state;

@@ -32,7 +32,9 @@ struct TrainingState {
   std::int64_t total_steps = 0;
   std::int64_t steps_per_epoch = 1;
   std::int64_t tokens = 0;
-  double seconds = 0;  // of training, over all restarts
+  std::int64_t skipped = 0;           // of `step`: those that updated nothing (train.nan_policy)
+  std::int64_t skipped_in_a_row = 0;  // the last ones
+  double seconds = 0;                 // of training, over all restarts
   // Of the epoch under way.
   double loss_sum = 0;
   std::int64_t loss_count = 0;
@@ -53,12 +55,20 @@ struct TrainingState {
 
 // Brings the state forward by one step; closes an epoch.
 void note_step(TrainingState& state, const StepEvent& step, std::int64_t logging_steps);
+// A step of which nothing came: `tokens` and losses stay as they are.
+void note_skipped_step(TrainingState& state);
 // A held-out result at state.step. A repeated one at the same step replaces the first.
 void note_evaluation(TrainingState& state, const EvaluatedEvent& evaluated);
 
 // The held-out loss before training, and the newest after it, if there are any.
 std::optional<double> loss_before(const TrainingState& state);
 std::optional<double> loss_after(const TrainingState& state);
+
+// Whether training has got no better for `patience` held-out losses in a row: none of them more
+// than `min_delta` below the best before, the loss before training included. As the EarlyStopping
+// of Keras 3; transformers' differs where min_delta is not 0: there a loss that falls by less
+// becomes the best all the same, so that a slow fall ends the run too.
+bool stops_early(const TrainingState& state, const TrainConfig& train);
 
 nlohmann::json resume_json(const TrainingState& state);
 // Error: corrupt.

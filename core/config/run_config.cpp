@@ -72,6 +72,13 @@ void check_training(const RunConfig& config, Problems& found) {
                                 text(*train.max_steps) + " steps",
                      .others = {"train.max_steps"}});
   }
+  const bool has_held_out = config.data.val_path || config.data.test_size > 0;
+  if (train.early_stop_patience && !(train.eval_steps && has_held_out)) {
+    found.push_back({.path = "train.early_stop_patience",
+                     .message = "counts held-out losses, and none are taken while training",
+                     .others = {"train.eval_steps", "data.val_path", "data.test_size"},
+                     .hint = "set train.eval_steps, and data.val_path or data.test_size"});
+  }
   if (train.min_learning_rate > train.learning_rate) {
     found.push_back({.path = "train.min_learning_rate",
                      .message = "is above train.learning_rate",

@@ -26,6 +26,14 @@ struct EnumNames<LrScheduler> {
       std::pair{LrScheduler::constant_with_warmup, std::string_view("constant_with_warmup")}};
 };
 
+// What becomes of a step whose loss or gradient is not a finite number.
+enum class NanPolicy { stop, skip };
+template <>
+struct EnumNames<NanPolicy> {
+  static constexpr std::array values = {std::pair{NanPolicy::stop, std::string_view("stop")},
+                                        std::pair{NanPolicy::skip, std::string_view("skip")}};
+};
+
 // What of the forward pass is made again in the backward pass instead of being kept.
 enum class Checkpointing { off, feed_forward, blocks };
 template <>
@@ -55,10 +63,13 @@ struct TrainConfig {
   double adam_eps = 1e-8;
   double weight_decay = 0.0;
   double max_grad_norm = 1.0;
+  NanPolicy nan_policy = NanPolicy::stop;
   std::optional<bool> bf16;
   Checkpointing gradient_checkpointing = Checkpointing::off;
   std::int64_t logging_steps = 10;
   std::optional<std::int64_t> eval_steps;
+  std::optional<std::int64_t> early_stop_patience;
+  double early_stop_min_delta = 0.0;
   std::optional<std::int64_t> save_steps;
   std::int64_t save_total_limit = 2;
   std::optional<std::string> resume_from;
@@ -135,6 +146,10 @@ struct TrainConfig {
                    .at_most = 10});
     field("max_grad_norm", &Self::max_grad_norm,
           FieldDoc{.doc = "Gradients are scaled down to this norm; 0: never.", .at_least = 0});
+    field(
+        "nan_policy", &Self::nan_policy,
+        FieldDoc{.doc = "Of a step whose loss or gradient is not finite: stop the run, or skip the "
+                        "step; ten skipped in a row stop it too."});
     field("bf16", &Self::bf16,
           FieldDoc{.doc = "Compute in bfloat16; default: where the processor has it. The adapter "
                           "and the optimizer stay in float32.",
@@ -154,6 +169,14 @@ struct TrainConfig {
                    .unit = "steps",
                    .flag = "--eval-steps",
                    .at_least = 1});
+    field(
+        "early_stop_patience", &Self::early_stop_patience,
+        FieldDoc{.doc = "End the run after so many held-out losses in a row that are not below the "
+                        "best one before; default: never.",
+                 .flag = "--early-stop-patience",
+                 .at_least = 1});
+    field("early_stop_min_delta", &Self::early_stop_min_delta,
+          FieldDoc{.doc = "How far below counts as below.", .unit = "nats", .at_least = 0});
     field("save_steps", &Self::save_steps,
           FieldDoc{.doc = "Checkpoint so often, besides the end of each epoch.",
                    .unit = "steps",

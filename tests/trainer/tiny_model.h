@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -19,13 +20,15 @@ namespace mayfly {
 struct TinySizes {
   std::int64_t width = 24, layers = 2, heads = 3, kv_heads = 1, head_width = 8, ff_width = 40,
                vocabulary = 400;
+  // A token whose embedding is not a number; the output matrix is another one then.
+  std::optional<std::int64_t> broken_token = {};
 };
 
 inline void write_tiny_weights(const std::filesystem::path& folder, const TinySizes& sizes) {
   std::mt19937 random(7);
   std::vector<std::vector<float>> kept;
   std::vector<StoredTensor> tensors;
-  kept.reserve(static_cast<std::size_t>(3 + 9 * sizes.layers));
+  kept.reserve(static_cast<std::size_t>(4 + 9 * sizes.layers));
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
     std::int64_t count = 1;
     for (const std::int64_t size : shape) count *= size;
@@ -39,6 +42,10 @@ inline void write_tiny_weights(const std::filesystem::path& folder, const TinySi
   };
   const std::int64_t D = sizes.width, F = sizes.ff_width, E = sizes.head_width;
   add("model.embed_tokens.weight", {sizes.vocabulary, D});
+  if (sizes.broken_token) {
+    kept.back()[static_cast<std::size_t>(*sizes.broken_token * D)] = std::nanf("");
+    add("lm_head.weight", {sizes.vocabulary, D});
+  }
   for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
     const std::string block = "model.layers." + std::to_string(layer) + ".";
     add(block + "input_layernorm.weight", {D});
@@ -67,13 +74,14 @@ inline void write_tiny_model(const std::filesystem::path& folder, const TinySize
       folder / "config.json",
       R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_act":"silu",)"
       R"("attention_bias":false,"mlp_bias":false,"rms_norm_eps":1e-5,"rope_theta":10000.0,)"
-      R"("max_position_embeddings":512,"tie_word_embeddings":true,"torch_dtype":"float32",)"
+      R"("max_position_embeddings":512,"torch_dtype":"float32",)"
       R"("bos_token_id":1,"eos_token_id":2,"hidden_size":)" +
           number(sizes.width) + R"(,"head_dim":)" + number(sizes.head_width) +
           R"(,"intermediate_size":)" + number(sizes.ff_width) + R"(,"num_hidden_layers":)" +
           number(sizes.layers) + R"(,"num_attention_heads":)" + number(sizes.heads) +
           R"(,"num_key_value_heads":)" + number(sizes.kv_heads) + R"(,"vocab_size":)" +
-          number(sizes.vocabulary) + "}\n"));
+          number(sizes.vocabulary) + R"(,"tie_word_embeddings":)" +
+          (sizes.broken_token ? "false" : "true") + "}\n"));
   write_tiny_weights(folder, sizes);
 }
 

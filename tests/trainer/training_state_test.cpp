@@ -36,6 +36,39 @@ TrainingState trained() {
   return state;
 }
 
+TEST(TrainingStateTest, GivesUpAfterSoManyLossesThatAreNoBetter) {
+  TrainConfig train;
+  TrainingState state;
+  const auto stops_after = [&](std::int64_t at, double loss) {
+    note_evaluation(state, {at, loss, 4, 40});
+    return stops_early(state, train);
+  };
+  EXPECT_FALSE(stops_after(0, 2.0));
+  EXPECT_FALSE(stops_after(2, 2.0));
+  EXPECT_FALSE(stops_after(4, 2.0));  // nobody asked
+  train.early_stop_patience = 3;
+  EXPECT_FALSE(stops_early(state, train));
+  EXPECT_TRUE(stops_after(6, 2.5));
+  EXPECT_FALSE(stops_after(6, 1.9));  // taken again at the same step
+  train.early_stop_min_delta = 0.1;
+  EXPECT_TRUE(stops_early(state, train));  // 1.9 is not more than 0.1 below 2.0
+  EXPECT_FALSE(stops_after(8, 1.8));
+}
+
+TEST(TrainingStateTest, AnEpochOfSkippedStepsHasNoLoss) {
+  TrainingState state;
+  state.total_steps = 4;
+  state.steps_per_epoch = 2;
+  note_skipped_step(state);
+  note_skipped_step(state);
+  EXPECT_TRUE(state.epochs.empty());
+  note_skipped_step(state);
+  note_step(state, step(4, 0.5), 2);
+  ASSERT_EQ(state.epochs.size(), 1U);
+  EXPECT_EQ(state.epochs[0].epoch, 2);
+  EXPECT_EQ(state.epochs[0].loss, 0.5);
+}
+
 TEST(TrainingStateTest, ClosesEachEpochWithItsMeanLoss) {
   TrainingState state = trained();
   ASSERT_EQ(state.epochs.size(), 1U);

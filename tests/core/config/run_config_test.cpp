@@ -147,6 +147,22 @@ TEST(ProblemsTest, HeldOutRowsAreSaidOnce) {
                                           "out | give one of the two"));
 }
 
+TEST(ProblemsTest, PatienceNeedsLossesToCount) {
+  RunConfig config = valid();
+  config.train.early_stop_patience = 2;
+  config.data.test_size = 0.1;
+  EXPECT_EQ(problems(config).size(), 1u);
+  config.train.eval_steps = 5;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.data.test_size = 0;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.early_stop_patience counts held-out losses, and none are taken "
+                          "while training | set train.eval_steps, and data.val_path or "
+                          "data.test_size"));
+  config.data.val_path = "val.jsonl";
+  EXPECT_THAT(broken(config), IsEmpty());
+}
+
 TEST(ProblemsTest, OnlyNamesOfOursAreRenamed) {
   RunConfig config = valid();
   config.data.fields_named = {{"prompt", "question"}, {"content", "said"}};

@@ -1,0 +1,182 @@
+// What a run does otherwise when a key says so, in whole runs of the real program: steps left out,
+// ends that come early. A key that is read and changes nothing is what could go wrong, and a run
+// that goes on from a checkpoint and ends with other bytes.
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/run/event.h"
+#include "tests/trainer/test_folder.h"
+#include "tests/trainer/tiny_model.h"
+#include "tests/trainer/train_process.h"
+#include "trainer/checkpoint.h"
+
+namespace mayfly {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TrainingOptionsTest : public TestFolder {
+ protected:
+  TrainingOptionsTest() {
+    write_tiny_model(folder_ / "model");
+    EXPECT_TRUE(write_file(folder_ / "train.jsonl", tiny_conversations(24)));
+    EXPECT_TRUE(write_file(folder_ / "val.jsonl", tiny_conversations(5)));
+    EXPECT_TRUE(write_file(folder_ / "run.yaml", R"(
+model: {base: model}
+data: {path: [train.jsonl], cutoff_len: 192, shuffle: false}
+lora: {r: 4, alpha: 8}
+train: {threads: 1, device: cpu, bf16: false, learning_rate: 1e-2, gradient_accumulation: 3}
+)"));
+  }
+
+  RunDirectory run(const std::string& name) const {
+    return RunDirectory{folder_ / "outputs" / name};
+  }
+  int train(const std::string& name, const std::vector<std::string>& set) {
+    std::vector<std::string> words = {"sft", "-c", "run.yaml", "--set", "run.name=" + name};
+    for (const std::string& each : set) words.insert(words.end(), {"--set", each});
+    TrainProcess process(folder_, words);
+    const int code = process.wait();
+    err_ = process.err();
+    return code;
+  }
+  template <class T>
+  std::vector<T> events_of(const std::string& name) const {
+    std::vector<T> found;
+    std::istringstream lines(*read_file(run(name).events()));
+    for (std::string line; std::getline(lines, line);) {
+      const auto event = parse_event(line);
+      if (!event || !*event) continue;
+      if (const T* body = std::get_if<T>(&(*event)->body)) found.push_back(*body);
+    }
+    return found;
+  }
+  std::string adapter_bytes(const std::string& name) const {
+    return *read_file(run(name).adapter() / "adapter_model.safetensors");
+  }
+
+  std::string err_;
+};
+
+TEST_F(TrainingOptionsTest, EndsWhenTheHeldOutLossFallsNoMore) {
+  const std::vector<std::string> set = {"train.epochs=5", "train.eval_steps=2",
+                                        "data.val_path=val.jsonl", "train.early_stop_patience=2",
+                                        "train.early_stop_min_delta=100"};
+  ASSERT_EQ(train("early", set), 0) << err_;
+  // The loss before training is the best; those after steps 2 and 4 are not 100 below it.
+  EXPECT_EQ(events_of<StepEvent>("early").size(), 4U);
+  EXPECT_EQ(events_of<FinishedEvent>("early").back().steps, 4);
+  EXPECT_TRUE(read_checkpoint(run("early").checkpoint(4)));
+  bool told = false;
+  for (const auto& warning : events_of<WarningEvent>("early")) told |= warning.code == "early_stop";
+  EXPECT_TRUE(told);
+}
+
+// The held-out losses fall by less and less: the run ends before its last step, and one that goes
+// on from a checkpoint ends at the same.
+TEST_F(TrainingOptionsTest, PatienceGoesOnFromACheckpoint) {
+  const std::vector<std::string> set = {
+      "train.epochs=5",           "train.eval_steps=1",
+      "data.val_path=val.jsonl",  "train.learning_rate=3e-4",
+      "train.save_steps=1",       "train.early_stop_patience=4",
+      "train.save_total_limit=9", "train.early_stop_min_delta=0.05"};
+  ASSERT_EQ(train("whole", set), 0) << err_;
+  const std::int64_t last = events_of<FinishedEvent>("whole").back().steps;
+  ASSERT_LT(last, 40);
+  ASSERT_GT(last, 2);
+  for (const std::int64_t step : {last - 2, last - 1, last}) {
+    const std::string name = "again" + std::to_string(step);
+    std::vector<std::string> from = set;
+    from.push_back("train.resume_from=" + run("whole").checkpoint(step).string());
+    ASSERT_EQ(train(name, from), 0) << err_;
+    EXPECT_EQ(events_of<FinishedEvent>(name).back().steps, last);
+    EXPECT_EQ(adapter_bytes(name), adapter_bytes("whole"));
+  }
+}
+
+// A token whose embedding is not a number breaks the steps that have it, and only those.
+class BrokenTokenTest : public TrainingOptionsTest {
+ protected:
+  BrokenTokenTest() {
+    fs::remove_all(folder_ / "model");
+    write_tiny_model(folder_ / "model", {.broken_token = 399});
+  }
+  // 36 rows; a step has three of them.
+  void write_rows(int first_broken, int last_broken) {
+    std::string text;
+    for (int row = 0; row < 36; ++row) {
+      std::string ids = first_broken <= row && row <= last_broken ? "399" : "5";
+      for (int i = 0; i < 20; ++i) ids += "," + std::to_string(3 + (row * 37 + i * i * 11) % 390);
+      text += R"({"input_ids":[)" + ids + "]}\n";
+    }
+    ASSERT_TRUE(write_file(folder_ / "train.jsonl", text));
+  }
+  void remove_rows_of_step(int step) {
+    std::istringstream lines(*read_file(folder_ / "train.jsonl"));
+    std::string left, line;
+    for (int row = 0; std::getline(lines, line); ++row) {
+      if (row / 3 + 1 != step) left += line + "\n";
+    }
+    ASSERT_TRUE(write_file(folder_ / "train.jsonl", left));
+  }
+  std::vector<std::int64_t> steps_of(const std::string& name) const {
+    std::vector<std::int64_t> steps;
+    for (const auto& step : events_of<StepEvent>(name)) steps.push_back(step.step);
+    return steps;
+  }
+  std::int64_t skipped(const std::string& name) const {
+    std::int64_t count = 0;
+    for (const auto& warning : events_of<WarningEvent>(name)) {
+      count += warning.code == "skipped_step" ? 1 : 0;
+    }
+    return count;
+  }
+};
+
+TEST_F(BrokenTokenTest, ASkippedStepLeavesNothingBehind) {
+  write_rows(4, 4);
+  ASSERT_EQ(train("stops", {}), 11) << err_;
+  EXPECT_NE(err_.find("step 2: the loss or its gradient is not a finite number any more"),
+            std::string::npos)
+      << err_;
+  std::vector<std::string> set = {"train.nan_policy=skip", "train.save_steps=5",
+                                  "train.save_total_limit=9", "train.lr_scheduler=constant"};
+  ASSERT_EQ(train("skips", set), 0) << err_;
+  EXPECT_THAT(steps_of("skips"), testing::ElementsAre(1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_EQ(skipped("skips"), 1);
+
+  set.push_back("train.resume_from=" + run("skips").checkpoint(5).string());
+  ASSERT_EQ(train("again", set), 0) << err_;
+  EXPECT_EQ(adapter_bytes("again"), adapter_bytes("skips"));
+
+  // The rate is constant: it is as if the step's rows had never been there.
+  remove_rows_of_step(2);
+  ASSERT_EQ(train("without", {"train.lr_scheduler=constant"}), 0) << err_;
+  EXPECT_EQ(adapter_bytes("without"), adapter_bytes("skips"));
+}
+
+TEST_F(BrokenTokenTest, TenInARowEndTheRunAlsoAfterGoingOn) {
+  write_rows(3, 32);  // steps 2 to 11
+  std::vector<std::string> set = {"train.nan_policy=skip", "train.save_steps=4",
+                                  "train.save_total_limit=9"};
+  ASSERT_EQ(train("whole", set), 11) << err_;
+  EXPECT_NE(err_.find("step 11: the loss or its gradient is not a finite number, as in the 9"),
+            std::string::npos)
+      << err_;
+  EXPECT_EQ(skipped("whole"), 9);
+  set.push_back("train.resume_from=" + run("whole").checkpoint(8).string());
+  ASSERT_EQ(train("again", set), 11) << err_;
+  EXPECT_EQ(skipped("again"), 2);
+
+  write_rows(3, 29);
+  ASSERT_EQ(train("nine", {"train.nan_policy=skip"}), 0) << err_;
+  EXPECT_EQ(skipped("nine"), 9);
+}
+
+}  // namespace
+}  // namespace mayfly
