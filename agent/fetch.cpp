@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/atomic_file.h"
+#include "core/run/checkpoint_folder.h"
 
 namespace mayfly {
 
@@ -54,6 +55,22 @@ Status link_model(const fs::path& folder, const RunDirectory& run) {
   return Unit{};
 }
 
+// Into the place where the trainer looks for checkpoints of its own.
+Status fetch_checkpoint(const RunPlan& plan, const RunDirectory& run, const FetchSources& from,
+                        const std::function<void(std::int64_t)>& progress) {
+  const PlannedResume& resume = plan.resume;
+  const fs::path target = run.checkpoint(resume.step);
+  if (check_manifest(target)) return Unit{};
+  const fs::path fresh = run.checkpoints() / (".fetched-" + std::to_string(resume.step));
+  if (const Status made = make_folders(fresh); !made) return made;
+  const Status done = from.checkpoint(resume.repo, resume.commit, fresh, progress);
+  if (!done) return done;
+  std::error_code code;
+  fs::remove_all(fresh / ".download", code);
+  if (const Status whole = check_manifest(fresh, {"resume.json"}); !whole) return whole;
+  return publish_folder(fresh, target);
+}
+
 }  // namespace
 
 Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSources& from,
@@ -80,6 +97,12 @@ Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSou
     if (!done) return while_doing("fetching the base model " + model.base, done.error());
   }
   if (const Status checked = check_model_folder(folder); !checked) return checked;
+  if (!plan.resume.repo.empty()) {
+    const Status done = fetch_checkpoint(plan, run, from, [&](std::int64_t bytes) {
+      progress("checkpoint to go on from", before + bytes);
+    });
+    if (!done) return while_doing("fetching the branch " + plan.resume.branch, done.error());
+  }
   for (const std::string& path : plan.config.data.path) {
     if (const Status checked = check_data_file(path); !checked) return checked;
   }

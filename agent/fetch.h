@@ -6,6 +6,8 @@
 // Folders and files of this machine are used in place, after a look that they are readable; model/
 // of the run directory is then a link to the folder. A model of the hub is downloaded to model/,
 // every file verified by its hash (core/store/hub_download.h), resumed where an earlier life ended.
+// So is the checkpoint that the plan goes on from; it appears in checkpoints/ when its manifest
+// agrees.
 #pragma once
 
 #include <functional>
@@ -27,6 +29,7 @@ using DownloadModel = std::function<Status(const std::string& repo, const std::s
 // Where things come from that are not on this machine.
 struct FetchSources {
   DownloadModel model;
+  DownloadModel checkpoint = {};  // of the hub of the results: what the plan goes on from
   // Of the plan's list, if the trainer needs it; empty: the trainer has its libraries.
   std::function<Status(const RuntimeProgress&)> libraries = {};
 };

@@ -227,7 +227,12 @@ UploadQueue& Machine::queue_of(int sink) {
 void Machine::send_upload(const Action& action) {
   const auto fail = [&](Error error) { fail_upload(action.label, action.sink, std::move(error)); };
   if (uploads_.empty()) return fail({ErrorKind::invalid_config, "there is no hub"});
-  Result<std::vector<StoreUpload>> files = freeze_folder(run_, action.folder, action.label);
+  // The result itself is for people; what a run goes on from is a checkpoint.
+  const bool whole =
+      action.label != "main" && parts_.plan.config.hub.optimizer_state == OptimizerState::all;
+  Result<std::vector<StoreUpload>> files =
+      whole ? freeze_whole_folder(run_, action.folder, action.label)
+            : freeze_folder(run_, action.folder, action.label);
   if (!files) return fail(files.error());
   queue_of(action.sink)
       .push({.label = action.label,

@@ -275,7 +275,7 @@ int run_plan(RunPaths paths) {
                    .policy = policy,
                    .trainer_program = trainer_program(),
                    .trainer_unit = paths.trainer_unit,
-                   .fetch = {hub.download, libraries_for(*plan)},
+                   .fetch = {hub.download, hub.download_checkpoint, libraries_for(*plan)},
                    .provider = **provider,
                    .sinks = sinks,
                    .clock = clock,

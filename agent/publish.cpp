@@ -90,17 +90,18 @@ Result<std::shared_ptr<Store>> open_bucket(const RunPlan& plan,
   return std::shared_ptr<Store>(sink, &sink->store);
 }
 
-DownloadModel download_from(const HubAddress& address) {
-  return [address](const std::string& repo, const std::string& revision,
-                   const std::filesystem::path& folder,
-                   const std::function<void(std::int64_t)>& progress) -> Status {
+// `allow`: patterns of file names.
+DownloadModel download_from(const HubAddress& address, std::vector<std::string> allow) {
+  return [address, allow](const std::string& repo, const std::string& revision,
+                          const std::filesystem::path& folder,
+                          const std::function<void(std::int64_t)>& progress) -> Status {
     const Result<RepoName> name = parse_repo_name(repo);
     if (!name) return name.error();
     HubLink link(address);
     const Result<Snapshot> fetched = download_snapshot(
         link.session, {.repo = {RepoKind::model, *name},
                        .revision = revision,
-                       .allow = {"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"},
+                       .allow = allow,
                        .folder = folder,
                        .progress = [&](const DownloadProgress& at) { progress(at.bytes_done); }});
     if (!fetched) return fetched.error();
@@ -120,7 +121,9 @@ Result<Publishing> open_publishing(const RunPlan& plan, const std::string& secre
   }
   Publishing publishing;
   for (const auto& [name, secret] : *secrets) publishing.secrets.push_back(secret);
-  publishing.download = download_from(address);
+  publishing.download =
+      download_from(address, {"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"});
+  publishing.download_checkpoint = download_from(address, {});
   if (plan.hub_endpoint.empty() || plan.hub_repo.empty()) return publishing;
 
   std::vector<Result<std::shared_ptr<Store>>> opened;

@@ -19,7 +19,8 @@ struct Publishing {
   // plan publishes nothing.
   std::vector<std::shared_ptr<Store>> sinks;
   DownloadModel download;
-  std::vector<Secret> secrets;  // all there are, to be taken out of logs
+  DownloadModel download_checkpoint;  // all files
+  std::vector<Secret> secrets;        // all there are, to be taken out of logs
 };
 
 // The secrets file ({"HF_TOKEN": "...", ...}; read now, never again): every text in it by its name.

@@ -22,12 +22,15 @@ fs::path frozen_path(const RunDirectory& run, const std::string& label) {
   return run.agent() / "upload" / label;
 }
 
-std::vector<StoreUpload> files_in(const fs::path& folder) {
+enum class Frozen { adapter, everything };
+
+std::vector<StoreUpload> files_in(const fs::path& folder, Frozen what) {
   std::vector<StoreUpload> files;
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(folder, code)) {
     const std::string name = entry.path().filename().string();
-    if (is_plain_file(entry.path()) && is_published(name)) files.push_back({entry.path(), name});
+    const bool wanted = what == Frozen::everything || is_published(name);
+    if (is_plain_file(entry.path()) && wanted) files.push_back({entry.path(), name});
   }
   std::sort(files.begin(), files.end(),
             [](const StoreUpload& a, const StoreUpload& b) { return a.path < b.path; });
@@ -73,10 +76,11 @@ Status freeze(const RunDirectory& run, const std::vector<StoreUpload>& sources,
 
 // The files to publish, each of them a file and no link.
 Result<std::vector<StoreUpload>> sources_in(const RunDirectory& run, const std::string& folder,
-                                            const std::vector<ManifestEntry>& manifest) {
+                                            std::vector<ManifestEntry> manifest, Frozen what) {
   std::vector<StoreUpload> sources;
+  if (what == Frozen::everything) manifest.push_back({kManifestName, 0, ""});
   for (const ManifestEntry& entry : manifest) {
-    if (!is_published(entry.name)) continue;
+    if (what == Frozen::adapter && !is_published(entry.name)) continue;
     const Result<Descriptor> file = open_beneath(run.root, fs::path(folder) / entry.name, O_RDONLY);
     if (!file) return file.error();
     sources.push_back({run.root / folder / entry.name, entry.name});
@@ -86,6 +90,27 @@ Result<std::vector<StoreUpload>> sources_in(const RunDirectory& run, const std::
                  "there is nothing to upload in " + (run.root / folder).string()};
   }
   return sources;
+}
+
+Result<std::vector<StoreUpload>> freeze_files(const RunDirectory& run, const std::string& folder,
+                                              const std::string& label, Frozen what) {
+  const fs::path frozen = frozen_path(run, label);
+  std::vector<StoreUpload> files = files_in(frozen, what);
+  if (!files.empty()) return files;
+
+  // Neither a folder that is cut short nor a file that the trainer did not write goes up.
+  const Result<std::vector<ManifestEntry>> manifest = whole_manifest(run.root / folder);
+  if (!manifest) return manifest.error();
+  const Result<std::vector<StoreUpload>> sources = sources_in(run, folder, *manifest, what);
+  if (!sources) return sources.error();
+  const Status done = freeze(run, *sources, frozen);
+  if (done) return files_in(frozen, what);
+  // On a disk that takes nothing more the folder itself is sent: the trainer may not delete it
+  // before the agent has let it go.
+  if (done.error().kind == ErrorKind::not_found)
+    return while_doing("freezing " + label, done.error());
+  log_warn("uploading " + folder + " from its place: " + done.error().message);
+  return *sources;
 }
 
 }  // namespace
@@ -100,23 +125,13 @@ bool is_published(const std::string& name) {
 
 Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
                                                const std::string& label) {
-  const fs::path frozen = frozen_path(run, label);
-  std::vector<StoreUpload> files = files_in(frozen);
-  if (!files.empty()) return files;
+  return freeze_files(run, folder, label, Frozen::adapter);
+}
 
-  // Neither a folder that is cut short nor a file that the trainer did not write goes up.
-  const Result<std::vector<ManifestEntry>> manifest = whole_manifest(run.root / folder);
-  if (!manifest) return manifest.error();
-  const Result<std::vector<StoreUpload>> sources = sources_in(run, folder, *manifest);
-  if (!sources) return sources.error();
-  const Status done = freeze(run, *sources, frozen);
-  if (done) return files_in(frozen);
-  // On a disk that takes nothing more the folder itself is sent: the trainer may not delete it
-  // before the agent has let it go.
-  if (done.error().kind == ErrorKind::not_found)
-    return while_doing("freezing " + label, done.error());
-  log_warn("uploading " + folder + " from its place: " + done.error().message);
-  return *sources;
+Result<std::vector<StoreUpload>> freeze_whole_folder(const RunDirectory& run,
+                                                     const std::string& folder,
+                                                     const std::string& label) {
+  return freeze_files(run, folder, label, Frozen::everything);
 }
 
 void remove_frozen(const RunDirectory& run, const std::string& label) {

@@ -16,7 +16,7 @@
 namespace mayfly {
 
 // adapter_model.safetensors, adapter_config.json, README.md, tokenizer files and chat template:
-// what a person needs to use the adapter. Never optimizer state, never a name that is not on the
+// what a person needs to use the adapter. Not optimizer state, nor any name that is not on the
 // list.
 bool is_published(const std::string& file_name);
 
@@ -27,6 +27,11 @@ bool is_published(const std::string& file_name);
 // only the agent may read).
 Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
                                                const std::string& label);
+// The same with all that the manifest names, optimizer state too, and the manifest itself: what a
+// run needs to go on from it on another machine (hub.optimizer_state).
+Result<std::vector<StoreUpload>> freeze_whole_folder(const RunDirectory& run,
+                                                     const std::string& folder,
+                                                     const std::string& label);
 void remove_frozen(const RunDirectory& run, const std::string& label);
 
 // SHA-256 of the lines "<sha256>  <path>\n", sorted by path: what `sha256sum` prints of them.

@@ -33,8 +33,12 @@ fetch() {
       # An installed trainer looks for its libraries beside its folder.
       libraries="${2#file://}"; libraries="${libraries%/*}/../lib"
       if [ -d "$libraries/mayfly" ]; then ln -sfn "$libraries" "$D/lib"; fi ;;
-    https://* | http://127.0.0.1:*) curl -q -fsS --proto =https,http --proto-redir =https \
-      --connect-timeout 10 --speed-limit 1024 --speed-time 30 --max-time 900 -o "$3" --url "$2" ;;
+    https://* | http://127.0.0.1:*)
+      # A hub sends on to where it keeps large files; never from https to http.
+      redirects='=https'
+      case "$2" in http:*) redirects='=https,http' ;; esac
+      curl -q -fsSL --max-redirs 5 --proto =https,http --proto-redir "$redirects" \
+        --connect-timeout 10 --speed-limit 1024 --speed-time 30 --max-time 900 -o "$3" --url "$2" ;;
     *) echo "bootstrap: not an address of a program: $2" >&2; return 1 ;;
   esac
   echo "$1  $3" | sha256sum -c --status || { echo "bootstrap: wrong SHA-256: $2" >&2; return 1; }

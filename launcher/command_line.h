@@ -104,6 +104,7 @@ struct CommandLine {
   std::vector<std::string> words;           // positional: runs, a shell, what config is to do
   std::vector<std::string> remote_command;  // of ssh, behind "--"
   std::string to;                           // of pull
+  std::string from;                         // of resume: a branch
   bool verify = false;                      // of receipt
   bool is_private = false;                  // of hub create
   // Help or version: print it on standard output and exit 0.

@@ -4,6 +4,7 @@
 
 #include "core/report_error.h"
 #include "launcher/apply_command.h"
+#include "launcher/bundle_command.h"
 #include "launcher/command_line.h"
 #include "launcher/completion.h"
 #include "launcher/config_command.h"
@@ -15,6 +16,7 @@
 #include "launcher/look_commands.h"
 #include "launcher/offers_command.h"
 #include "launcher/reap.h"
+#include "launcher/resume_command.h"
 #include "launcher/run_command.h"
 #include "launcher/shell_command.h"
 #include "launcher/steer_commands.h"
@@ -79,6 +81,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "apply") return apply_command(line, desk);
   if (line.verb == "down") return outcome(down_command(line, desk));
   if (line.verb == "stop") return outcome(stop_command(line, desk));
+  if (line.verb == "resume") return resume_command(line, desk);
   if (line.verb == "checkpoint") return outcome(checkpoint_command(line, desk));
   if (line.verb == "extend") return outcome(extend_command(line, desk));
   if (line.verb == "ssh") return outcome(ssh_command(line, desk));
@@ -88,6 +91,7 @@ Outcome carry_out(const CommandLine& line, Desk& desk) {
   if (line.verb == "offers") return outcome(offers_command(line, desk));
   if (line.verb == "doctor") return outcome(doctor_command(line, desk));
   if (line.verb == "data") return outcome(data_command(line, desk));
+  if (line.verb == "bundle") return outcome(bundle_command(line, desk));
   if (line.verb == "hub") return hub_verb(line, desk);
   if (line.verb == "config") return config_verb(line);
   if (line.verb == "name") return name_verb(line, desk);

@@ -335,7 +335,12 @@ std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk)
   }
   auto plan = plan_run(line, std::move(std::get<RunConfig>(config)), desk);
   if (auto* failure = std::get_if<Failure>(&plan)) return std::move(*failure);
-  std::vector<PlannedRun> runs = {std::move(std::get<PlannedRun>(plan))};
+  return carry_out_plan(line, std::move(std::get<PlannedRun>(plan)), desk);
+}
+
+std::variant<ExitCode, Failure> carry_out_plan(const CommandLine& line, PlannedRun run,
+                                               Desk& desk) {
+  std::vector<PlannedRun> runs = {std::move(run)};
   if (const Status accepted = check_hub(runs, desk.clock); !accepted) {
     return failed(accepted.error());
   }

@@ -22,6 +22,9 @@ struct Failure {
 // look on standard output, progress on standard error.
 std::variant<ExitCode, Failure> run_command(const CommandLine& line, Desk& desk);
 
+// What run_command does with a plan: shows it, or carries it out.
+std::variant<ExitCode, Failure> carry_out_plan(const CommandLine& line, PlannedRun run, Desk& desk);
+
 // Everything looked up, counted, chosen and priced for one run, and nothing created. Nobody is
 // asked: with `line.run.dry_run` or a choice made in the config; else as run_command says.
 std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig config, Desk& desk);

@@ -29,6 +29,7 @@ void VerbParser::add_own(const Verb& verb) {
   if (name == "checkpoint" || name == "extend" || name == "ssh") {
     words("RUN", "Name or id of the run; the one that goes on if none is given");
   }
+  if (name == "resume") add_resume();
   if (name == "extend") add_extend();
   if (name == "logs") add_logs();
   if (name == "pull") {
@@ -52,6 +53,7 @@ void VerbParser::add_own(const Verb& verb) {
     words("WHAT", "create, put, get, ls or branches; a repository; files");
     app_.add_flag("--private", line_.is_private, "Make the repository for yourself only");
   }
+  if (name == "bundle") words("WHAT", "push, and a repository that everybody can read");
   if (name == "offers") add_offers();
   if (name == "apply") add_apply();
   if (name == "step") add_step();
@@ -86,6 +88,15 @@ void VerbParser::add_run(bool plan) {
           },
           "16 examples, 5 steps, one hour at most")
       ->trigger_on_parse();
+}
+
+void VerbParser::add_resume() {
+  words("RUN", "Name or id of a run that has ended");
+  app_.add_option("--from", line_.from, "The branch to go on from; default: the newest that can")
+      ->type_name("BRANCH");
+  app_.add_flag("--dry-run", line_.run.dry_run, "Show the plan, create nothing");
+  app_.add_flag("-f,--follow", line_.run.follow, "Show the progress until the machine is gone");
+  app_.add_flag("--wait", line_.run.wait, "Wait quietly until the machine is gone");
 }
 
 void VerbParser::add_data() {

@@ -40,6 +40,7 @@ class VerbParser {
   void add_offers();
   void add_step();
   void add_apply();
+  void add_resume();
   void add_data();
   void add_extend();
   void add_logs();

@@ -56,6 +56,12 @@ constexpr std::array kVerbs = {
                      "  launch stop my-run\n"
                      "  launch stop my-run --now              do not save what is not saved\n",
          .asks = true},
+    Verb{.name = "resume",
+         .summary = "Go on with a run whose machine is gone, on a new one, from its hub.",
+         .examples = "  launch resume my-run\n"
+                     "  launch resume my-run --dry-run         from where, and at what cost\n"
+                     "  launch resume my-run --from checkpoint-epoch-2\n",
+         .asks = true},
     Verb{.name = "checkpoint",
          .summary = "Have a run save a checkpoint at its next step, and go on.",
          .examples = "  launch checkpoint\n"
@@ -117,6 +123,10 @@ constexpr std::array kVerbs = {
                      "  launch hub create me/data --private\n"
                      "  launch hub put me/data tokenizer/ tokenizer\n"
                      "  launch hub get me/data@main folder '*.json'\n"},
+    Verb{.name = "bundle",
+         .summary = "Put the programs for rented machines on your hub, for agent.url.",
+         .examples =
+             "  launch bundle push me/mayfly-programs   prints agent.url and agent.sha256\n"},
     Verb{.name = "completion",
          .summary = "Print a script that completes commands and flags.",
          .examples =
@@ -131,7 +141,7 @@ constexpr Verb kStatus{.name = "status",
                            "  status --watch 30\n"};
 
 constexpr auto kUnbuiltVerbs = std::to_array<std::string_view>(
-    {"resume", "shell", "exec", "open", "tunnel", "sync", "report", "chat", "convert"});
+    {"shell", "exec", "open", "tunnel", "sync", "report", "chat", "convert"});
 
 constexpr auto kUnbuiltFlags = std::to_array<std::string_view>(
     {"--steps", "--no-docker", "--instance-id", "--resume", "--insecure", "--keep-volume",

@@ -62,7 +62,6 @@ struct EnumNames<MaskCheck> {
                                         std::pair{MaskCheck::off, std::string_view("off")}};
 };
 
-// What is trained on, and how rows become tokens.
 // The words of docs/data.md: the keys of a row or a message, and who may speak in a chat.
 inline constexpr std::array<std::string_view, 16> kRowKeys = {
     "messages", "conversations", "role",        "content", "from",   "value",
@@ -71,6 +70,7 @@ inline constexpr std::array<std::string_view, 16> kRowKeys = {
 inline constexpr std::array<std::string_view, 5> kChatRoles = {"system", "developer", "user",
                                                                "assistant", "tool"};
 
+// What is trained on, and how rows become tokens.
 struct DataConfig {
   std::vector<std::string> path;
   DataFormat format = DataFormat::automatic;

@@ -5,6 +5,9 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <numeric>
+#include <optional>
+#include <random>
 #include <set>
 
 #include "core/atomic_file.h"
@@ -96,6 +99,7 @@ class FleetReader {
 
   void read_sweep(const ConfigNode& section, FleetFile& fleet) {
     if (!is_map(section, "sweep")) return;
+    read_choice(section);
     for (const ConfigEntry& entry : section.entries) {
       if (entry.key == "matrix") {
         read_matrix(entry.value, fleet.experiments);
@@ -104,12 +108,9 @@ class FleetReader {
         for (const ConfigNode& item : entry.value.items) {
           read_experiment(item, fleet.experiments);
         }
-      } else if (entry.key != "strategy") {
+      } else if (entry.key != "strategy" && entry.key != "seed") {
         fail(entry.place, "unknown key sweep." + entry.key,
-             "sweep has matrix, experiments and strategy");
-      } else if (entry.value.text != "grid" && entry.value.text != "list") {
-        fail(entry.value.place, "sweep.strategy " + setting_text(entry.value) + " is not built yet",
-             "grid takes every combination");
+             "sweep has matrix, experiments, strategy and seed");
       }
     }
   }
@@ -136,6 +137,51 @@ class FleetReader {
     if (node.kind == ConfigNode::Kind::list) return true;
     fail(node.place, name + " is a list", "");
     return false;
+  }
+
+  // Which of the matrix are taken: strategy and seed, wherever they stand.
+  void read_choice(const ConfigNode& section) {
+    draw_.reset();
+    seed_ = kDefaultSeed;
+    for (const ConfigEntry& entry : section.entries) {
+      if (entry.key == "seed") {
+        const auto read = read_value<std::int64_t>(entry.value, {.doc = {}, .at_least = 0});
+        if (!read) fail(entry.value.place, "sweep.seed " + read.error().message, "");
+        if (read) seed_ = static_cast<std::uint64_t>(*read);
+      }
+      if (entry.key != "strategy") continue;
+      const std::string text = setting_text(entry.value);
+      if (text == "grid" || text == "list") continue;
+      constexpr std::string_view kRandom = "random(";
+      std::size_t count = 0;
+      const char* const end = text.data() + text.size();
+      const bool random = text.starts_with(kRandom);
+      const auto read = std::from_chars(text.data() + (random ? kRandom.size() : 0), end, count);
+      if (!random || read.ec != std::errc() || std::string_view(read.ptr, end) != ")" ||
+          count == 0) {
+        fail(entry.value.place, "sweep.strategy " + text + " is none",
+             "grid takes every combination of the matrix, random(20) twenty of them");
+        continue;
+      }
+      draw_ = count;
+    }
+  }
+
+  // So many of the combinations, each at most once, in the order of the matrix. The same ones at
+  // every reading, on every machine: the sequence of this generator is fixed by the C++ standard.
+  void draw(std::vector<Pairs>& all) const {
+    if (!draw_ || *draw_ >= all.size()) return;
+    std::mt19937_64 random(seed_);
+    std::vector<std::size_t> order(all.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t i = 0; i < *draw_; ++i) {
+      std::swap(order[i], order[i + random() % (order.size() - i)]);
+    }
+    order.resize(*draw_);
+    std::sort(order.begin(), order.end());
+    std::vector<Pairs> drawn;
+    for (const std::size_t index : order) drawn.push_back(std::move(all[index]));
+    all = std::move(drawn);
   }
 
   // The path that a short name means, or nothing with a problem noted.
@@ -300,6 +346,7 @@ class FleetReader {
       }
       all = std::move(longer);
     }
+    draw(all);
     for (const Pairs& settings : all) {
       FleetExperiment experiment;
       for (const auto& [path, text] : settings) {
@@ -316,6 +363,9 @@ class FleetReader {
   std::string file_;
   int pods_seen_ = 0;
   int experiments_seen_ = 0;
+  static constexpr std::uint64_t kDefaultSeed = 42;
+  std::optional<std::size_t> draw_;  // none: every combination
+  std::uint64_t seed_ = kDefaultSeed;
 };
 
 void check_names(FleetFile& fleet) {

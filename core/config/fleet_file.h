@@ -9,6 +9,8 @@
 //       lora.dropout: {linspace: [0, 0.1, 3]}     evenly spread, both ends with it
 //       train.weight_decay: {logspace: [1e-4, 1e-2, 3]}
 //       zip: {train.per_device_batch_size: [1, 2], train.gradient_accumulation: [8, 4]}
+//     strategy: random(20)        so many of these combinations; default: grid, every one
+//     seed: 42                    of that choice, which is the same at every reading
 //     experiments:                these, beside the matrix
 //       - {name: long, train.max_steps: 1000, pod: pod-1}
 //

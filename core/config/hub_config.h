@@ -10,6 +10,14 @@
 
 namespace mayfly {
 
+// Which checkpoints take along what a run needs to go on from them on another machine.
+enum class OptimizerState { none, all };
+template <>
+struct EnumNames<OptimizerState> {
+  static constexpr std::array values = {std::pair{OptimizerState::none, std::string_view("none")},
+                                        std::pair{OptimizerState::all, std::string_view("all")}};
+};
+
 // Where results are published.
 struct HubConfig {
   std::optional<std::string> repo;
@@ -17,6 +25,7 @@ struct HubConfig {
   std::optional<std::string> fallback_repo;
   bool push_checkpoints = true;
   std::int64_t checkpoint_every_epochs = 1;
+  OptimizerState optimizer_state = OptimizerState::none;
   bool private_repo = false;
   Secret token;
   std::optional<std::string> endpoint;
@@ -38,6 +47,9 @@ struct HubConfig {
                    .unit = "epochs",
                    .alias = "checkpoint_upload_every_n_epochs",
                    .at_least = 0});
+    field("optimizer_state", &Self::optimizer_state,
+          FieldDoc{.doc = "all: checkpoints on the hub also have the optimizer, three times the "
+                          "bytes, so that `launch resume` can go on from them."});
     field("private", &Self::private_repo, FieldDoc{.doc = "Make the repository private."});
     field("token", &Self::token,
           FieldDoc{.doc = "Write token; default: HF_TOKEN. Better kept out of files."});

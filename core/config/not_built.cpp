@@ -85,7 +85,6 @@ constexpr std::array kKeys = {
     Row{"serve"},
     Row{"hub.layout", "checkpoints are branches", "branches"},
     Row{"hub.checkpoint_every"},
-    Row{"hub.optimizer_state", "what resumes a run stays on the instance", "none"},
     Row{"storage.laptop", "fetching results over SSH needs a rented machine"},
     Row{"tracking", "events.jsonl in the run directory has every step"},
     Row{"limits.idle"},
@@ -130,6 +129,7 @@ constexpr std::array kValues = {
     ValueRow{"quant.bits", "8"},
     ValueRow{"quant.type", "fp4"},
     ValueRow{"quant.type", "int8"},
+    ValueRow{"hub.optimizer_state", "latest"},
     ValueRow{"limits.on_complete", "stop"},
     ValueRow{"limits.on_failure", "stop"},
 };

@@ -148,6 +148,16 @@ std::optional<Error> read_estimate(const Json& json, Estimate& estimate) {
   return reader.problem;
 }
 
+std::optional<Error> read_resume(const Json& json, PlannedResume& resume) {
+  ObjectReader reader(json, "resume");
+  reader.text("repo", resume.repo);
+  reader.text("commit", resume.commit);
+  reader.text("branch", resume.branch);
+  reader.integer("step", resume.step);
+  reader.finish();
+  return reader.problem;
+}
+
 std::optional<Error> read_programs(const Json& json, std::vector<PlannedProgram>& programs) {
   if (!json.is_array()) return Error{ErrorKind::corrupt, "plan: programs must be a list"};
   for (const Json& item : json) {
@@ -234,6 +244,9 @@ void read_members(ObjectReader& reader, RunPlan& plan) {
   if (const Json* const runtime = reader.take("runtime")) {
     reader.adopt(read_runtime(*runtime, plan.runtime));
   }
+  if (const Json* const resume = reader.take("resume")) {
+    reader.adopt(read_resume(*resume, plan.resume));
+  }
   if (const Json* const config = reader.take("config")) {
     Result<RunConfig> read = config_from_json(*config);
     if (read) {
@@ -263,6 +276,11 @@ Json plan_to_json(const RunPlan& plan) {
           {"offer", offer_json(plan.offer)},
           {"programs", std::move(programs)},
           {"runtime", runtime_json(plan.runtime)},
+          {"resume",
+           {{"repo", plan.resume.repo},
+            {"commit", plan.resume.commit},
+            {"branch", plan.resume.branch},
+            {"step", plan.resume.step}}},
           {"hub_endpoint", plan.hub_endpoint},
           {"hub_repo", plan.hub_repo},
           {"estimate", estimate_json(plan.estimate)}};

@@ -34,6 +34,14 @@ struct PlannedOffer {
   Price price;  // of the whole instance
 };
 
+// A checkpoint of an earlier run that this one goes on from; no repository: it begins at step 0.
+struct PlannedResume {
+  std::string repo;    // owner/name on the plan's hub
+  std::string commit;  // of the branch
+  std::string branch;  // for people
+  std::int64_t step = 0;
+};
+
 // What the run is expected to take. From the data's real token count; `basis` says in words how the
 // speed was found.
 struct Estimate {
@@ -57,6 +65,7 @@ struct RunPlan {
   std::vector<PlannedProgram> programs;
   // The trainer's libraries, where the machine has none; empty: it must find them itself.
   std::vector<PlannedWheel> runtime;
+  PlannedResume resume;
   std::string hub_endpoint;  // "" : nothing is uploaded
   std::string hub_repo;      // owner/name
   Estimate estimate;

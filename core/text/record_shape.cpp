@@ -102,8 +102,9 @@ Result<std::string> read_role(std::string_view role, const std::string& name, bo
       if (role == theirs) return std::string(ours);
     }
   }
-  if (std::find(kChatRoles.begin(), kChatRoles.end(), role) != kChatRoles.end())
+  if (std::find(kChatRoles.begin(), kChatRoles.end(), role) != kChatRoles.end()) {
     return std::string(role);
+  }
   if (role == "function_call") return fault(name + " is a tool call, which is not supported");
   return fault(name + " has the unknown role " + quoted(role),
                share_names ? "known are human, gpt, observation, and the roles of a chat"

@@ -85,6 +85,35 @@ TEST_F(CloudSteeringTest, TakesNoProgramsButThoseItWasPromised) {
   expect_nothing_left();
 }
 
+// The hub of the user has the programs; the machine fetches them without a token.
+TEST_F(CloudSteeringTest, TakesTheProgramsThatWerePushedToTheHub) {
+  if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
+  const Answer pushed = run("launch", "bundle push local/programs --json");
+  ASSERT_EQ(pushed.code, 0) << pushed.out << pushed.err;
+  const auto keys = parse_json(pushed.out, "bundle push");
+  ASSERT_TRUE(keys);
+  const std::string url = (*keys)["url"];
+  const std::string address =
+      "--set agent.url=" + url + " --set agent.sha256=" + (*keys)["sha256"].get<std::string>();
+  const Answer answer = run("launch", words("--wait " + address));
+  EXPECT_EQ(answer.code, 0) << answer.out << answer.err << consoles();
+  const auto root_there = stand_ins_->root_of(cloud_->fleet.all().front().id);
+  EXPECT_THAT(*read_file(root_there / "opt/mayfly/programs"), HasSubstr(url));
+  expect_nothing_left();
+  // Again: nothing is sent, and the address is the same.
+  EXPECT_THAT(run("launch", "bundle push local/programs").out, HasSubstr(url));
+}
+
+// A machine that starts has no token, so an address that needs one is not called good.
+TEST_F(CloudSteeringTest, RefusesAHubThatKeepsTheProgramsToItself) {
+  if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
+  ASSERT_EQ(run("launch", "hub create local/secret --private").code, 0);
+  const Answer pushed = run("launch", "bundle push local/secret");
+  EXPECT_EQ(pushed.code, 6) << pushed.out << pushed.err;
+  EXPECT_THAT(pushed.err, HasSubstr("without a token"));
+  EXPECT_EQ(run("launch", "bundle pull local/secret").code, 2);
+}
+
 TEST_F(CloudSteeringTest, DestroysWhatItCannotReach) {
   if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
   stand_ins_->mute = true;

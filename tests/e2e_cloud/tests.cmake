@@ -2,7 +2,9 @@
 # destroyed by the agent itself. Needs an sshd (set-up unpacks one); else each is skipped and says so.
 mayfly_tests(e2e_cloud_tests FOLDERS e2e_cloud WAITING "*" LINK fake_clouds mayfly_launcher tiny_model)
 target_compile_definitions(e2e_cloud_tests PRIVATE MAYFLY_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/fake")
-add_dependencies(e2e_cloud_tests e2e_programs)
+target_compile_definitions(e2e_cloud_tests PRIVATE
+  MAYFLY_LACKING_TRAINER="${CMAKE_BINARY_DIR}/nowhere/lacking_trainer")
+add_dependencies(e2e_cloud_tests e2e_programs lacking_trainer)
 if(TARGET train)
   target_compile_definitions(e2e_cloud_tests PRIVATE MAYFLY_REAL_PROGRAMS="${CMAKE_BINARY_DIR}/e2e/real")
   add_dependencies(e2e_cloud_tests e2e_real_programs)

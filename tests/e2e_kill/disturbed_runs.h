@@ -41,7 +41,8 @@ struct Trial {
   std::string name;
   RunPlan plan;
   InstanceId instance;
-  SteadyTime started;
+  SteadyTime started;  // of its machine; then, from its first look at a live agent, of that
+  bool agent_seen = false;
   std::vector<std::pair<std::chrono::milliseconds, Victim>> kills;  // after the start, in order
   int killed = 0;
   bool gone = false;
@@ -161,26 +162,36 @@ class DisturbedRuns : public ::testing::Test {
     return text;
   }
 
-  // Whether somebody was there to be killed.
-  bool kill_victim(const Trial& run, Victim victim) {
+  std::vector<pid_t> alive(const Trial& run, Victim victim) {
+    std::vector<pid_t> found;
     const auto record = read_local_record(provider_.folder_of(run.instance));
-    if (!record) return false;
-    bool hit = false;
+    if (!record) return found;
     for (const ProcessInfo& process : processes_of(*record)) {
       const std::string words = words_of(process.pid);
       const bool agent = words.find("/bin/agent run ") != std::string::npos;
       const bool trainer = words.find("/bin/train sft ") != std::string::npos;
       if ((agent && victim != Victim::trainer) || (trainer && victim != Victim::agent)) {
-        hit = ::kill(process.pid, SIGKILL) == 0 || hit;
+        found.push_back(process.pid);
       }
     }
-    return hit;
+    return found;
   }
 
+  // Moments count from the agent's first life, which a busy machine delays; a kill that finds
+  // nobody waits for its victim.
   void attend(Trial& run) {
+    if (!run.agent_seen && !alive(run, Victim::agent).empty()) {
+      run.agent_seen = true;
+      run.started = clock_.steady_now();
+    }
     const std::chrono::milliseconds age = clock_.steady_now() - run.started;
-    while (!run.kills.empty() && age >= run.kills.front().first) {
-      if (kill_victim(run, run.kills.front().second)) ++run.killed;
+    while (run.agent_seen && !run.kills.empty() && age >= run.kills.front().first) {
+      bool hit = false;
+      for (const pid_t pid : alive(run, run.kills.front().second)) {
+        hit = ::kill(pid, SIGKILL) == 0 || hit;
+      }
+      if (!hit) break;
+      ++run.killed;
       run.kills.erase(run.kills.begin());
     }
     const Result<Instance> instance = provider_.get(run.instance);

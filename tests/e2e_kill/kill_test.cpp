@@ -25,8 +25,8 @@ TEST_F(KillTest, ARunThatIsKilledEndsAsTheOneThatWasLeftAlone) {
   const milliseconds took = clock_.steady_now() - alone[0].started;
   EXPECT_EQ(weights_on_hub(alone[0]).size(), kEpochs + 1U);  // and main
 
-  // A kill costs a second of waiting and the way back to the last checkpoint, so the moments are
-  // spread over a little more than the undisturbed run takes.
+  // The moments lie within the time that the undisturbed run took; a run that was killed takes
+  // longer.
   const int disturbed = number_of("MAYFLY_KILLED_RUNS", 20);
   std::mt19937 random(kSeed);
   std::cout << "seed " << kSeed << ", undisturbed " << took.count() << " ms\n";
@@ -35,7 +35,7 @@ TEST_F(KillTest, ARunThatIsKilledEndsAsTheOneThatWasLeftAlone) {
     Trial run = make_run("killed-" + std::to_string(i));
     const auto kills = 1 + random() % 3;
     for (unsigned k = 0; k < kills; ++k) {
-      const auto at = milliseconds(static_cast<int>(random() % (took.count() * 5 / 4)));
+      const auto at = milliseconds(static_cast<int>(random() % took.count()));
       run.kills.emplace_back(at, static_cast<Victim>(random() % 3));
     }
     std::sort(run.kills.begin(), run.kills.end());
@@ -49,7 +49,7 @@ TEST_F(KillTest, ARunThatIsKilledEndsAsTheOneThatWasLeftAlone) {
     killed += run.killed;
   }
   std::cout << "figures: runs " << disturbed << ", kills that hit somebody " << killed << "\n";
-  EXPECT_GE(killed, disturbed * 2 / 3);
+  EXPECT_GE(killed, disturbed);
   expect_nothing_left(runs);
 }
 

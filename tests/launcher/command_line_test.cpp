@@ -113,7 +113,7 @@ TEST(CommandLineTest, ReadsSwitchesInAllTheirForms) {
 
 TEST(CommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const Words& words :
-       {Words{"resume", "x"}, Words{"exec"}, Words{"chat"}, Words{"--instance-id", "i"},
+       {Words{"shell"}, Words{"exec"}, Words{"chat"}, Words{"--instance-id", "i"},
         Words{"--insecure"}, Words{"plan", "--steps", "all"}}) {
     const auto line = parse_launch(words);
     ASSERT_FALSE(line) << words[0];

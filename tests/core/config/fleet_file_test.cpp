@@ -1,6 +1,8 @@
 // A slip in a matrix is a bill: how many runs come of a file, and with which values, must be exact.
 #include "core/config/fleet_file.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,6 +57,34 @@ TEST_F(FleetFileTest, MakesEveryCombinationOfAMatrix) {
   EXPECT_FALSE(fleet.has_pods);
 }
 
+TEST_F(FleetFileTest, DrawsTheSameCombinationsAtEveryReading) {
+  const std::string matrix =
+      "  matrix:\n    lora.r: {linspace: [1, 20, 20]}\n    train.epochs: [1, 2]\n";
+  const auto drawn = [&](const std::string& choice) {
+    const FleetFile fleet = read("sweep:\n" + choice + matrix);
+    EXPECT_THAT(fleet.problems, IsEmpty());
+    return names(fleet);
+  };
+  const std::vector<std::string> all = drawn("");
+  const std::vector<std::string> three = drawn("  strategy: random(3)\n");
+  ASSERT_EQ(three.size(), 3U);
+  EXPECT_EQ(drawn("  strategy: random(3)\n"), three);
+  EXPECT_NE(drawn("  strategy: random(3)\n  seed: 43\n"), three);
+  // Of the matrix, in its order, none twice.
+  auto at = all.begin();
+  for (const std::string& name : three) {
+    at = std::find(at, all.end(), name);
+    ASSERT_NE(at, all.end()) << name;
+    ++at;
+  }
+  EXPECT_EQ(drawn("  strategy: random(40)\n"), all);
+  EXPECT_EQ(drawn("  strategy: random(41)\n"), all);
+  for (const char* wrong : {"random(0)", "random(-1)", "random(3", "random(3)x", "best"}) {
+    EXPECT_THAT(problems("sweep:\n  strategy: " + std::string(wrong) + "\n"),
+                ElementsAre("2: sweep.strategy " + std::string(wrong) + " is none"));
+  }
+}
+
 TEST_F(FleetFileTest, SpreadsNumbersWithBothEndsAndPairsWhatGoesTogether) {
   const FleetFile fleet = read(
       "sweep:\n  matrix:\n    learning_rate: {logspace: [1e-6, 1e-4, 3]}\n"
@@ -105,7 +135,7 @@ TEST_F(FleetFileTest, RefusesWhatItCannotMeanWithItsPlace) {
   EXPECT_THAT(problems("fleet: 3\n"), ElementsAre(HasSubstr("fleet is a section")));
   EXPECT_THAT(problems("fleet:\n  machines: []\n"), ElementsAre("2: unknown key fleet.machines"));
   EXPECT_THAT(problems("sweep:\n  strategy: random\n"),
-              ElementsAre("2: sweep.strategy random is not built yet"));
+              ElementsAre("2: sweep.strategy random is none"));
   EXPECT_THAT(problems("sweep: {experiments: [{gpu_devices: '1,2'}]}\n"),
               ElementsAre("1: sweep.experiments[0].gpu_devices is not built yet"));
   EXPECT_THAT(problems("sweep: {experiments: [{name: a}, {name: a}]}\n"),

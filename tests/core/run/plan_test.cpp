@@ -33,6 +33,7 @@ RunPlan sample() {
   plan.programs = {{"agent", "file:///a", "aa"}, {"train", "file:///t", "bb"}};
   plan.runtime = {{"torch 2.11.0", "https://x/t.whl", "cc", 10, {{"torch/lib/libc10.so", 3}}},
                   {"none", "https://x/n.whl", "dd", 0, {}}};
+  plan.resume = {"me/a", "0123abcd", "checkpoint-epoch-2", 40};
   plan.hub_endpoint = "http://127.0.0.1:1";
   plan.hub_repo = "local/m";
   plan.estimate = {.examples = 128,
