@@ -39,7 +39,10 @@ std::optional<Error> refusal_of(const Architecture& model) {
   };
   if (model.model_type != "llama") return refuse("models of the family " + model.model_type);
   if (model.biases.qkv || model.biases.o || model.biases.mlp) return refuse("models with biases");
-  if (model.ropes.all.scaling == RopeScaling::linear) return refuse("linear rope scaling");
+  const RopeScaling scaling = model.ropes.all.scaling;
+  if (scaling != RopeScaling::none && scaling != RopeScaling::llama3) {
+    return refuse("rope scaling other than llama3's");
+  }
   return std::nullopt;
 }
 

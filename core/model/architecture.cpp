@@ -19,11 +19,24 @@ namespace {
 
 using nlohmann::json;
 
+// As config.json has it.
+std::string_view activation_name(Activation activation) {
+  switch (activation) {
+    case Activation::silu:
+      return "silu";
+    case Activation::gelu_tanh:
+      return "gelu_pytorch_tanh";
+    case Activation::relu_squared:
+      return "relu2";
+  }
+  return "";
+}
+
 // What would change the arithmetic and is not built.
 void refuse_unknown_choices(ConfigFields& config, const Family& family) {
   const bool is_gemma = family.activation == Activation::gelu_tanh;
   const char* const key = is_gemma ? "hidden_activation" : "hidden_act";
-  const std::string wanted = is_gemma ? "gelu_pytorch_tanh" : "silu";
+  const std::string wanted(activation_name(family.activation));
   if (config.text(key, wanted) != wanted) config.refuse_value(key, "only " + wanted + " is");
   if (!family.attention_cap && config.find("attn_logit_softcapping") != nullptr) {
     config.refuse_value("attn_logit_softcapping", "attention is not capped in this family");
@@ -34,9 +47,6 @@ void refuse_unknown_choices(ConfigFields& config, const Family& family) {
   if (config.find("clip_qkv") != nullptr) config.refuse_value("clip_qkv", "nothing is clipped");
   if (config.flag("use_bidirectional_attention", false)) {
     config.refuse_value("use_bidirectional_attention", "a token sees what is before it");
-  }
-  if (config.positive("partial_rotary_factor", 1.0) != 1.0) {
-    config.refuse_value("partial_rotary_factor", "a rope turns whole heads");
   }
 }
 
@@ -229,13 +239,15 @@ std::int64_t Architecture::key_norm_width() const {
 
 std::int64_t Architecture::parameters() const {
   const std::int64_t norms = norm_place == NormPlace::around ? 4 : 2;
-  std::int64_t block = norms * width + query_norm_width() + key_norm_width();
+  std::int64_t block = 0;
+  if (has_norm_weights) block += norms * width + query_norm_width() + key_norm_width();
   for (const Projection projection : projections(*this)) {
     const std::int64_t outputs = projection_outputs(*this, projection);
     block += outputs * projection_inputs(*this, projection);
     if (has_bias(*this, projection)) block += outputs;
   }
-  return layers * block + vocabulary * width * (tied_embeddings ? 1 : 2) + width;
+  const std::int64_t final_norm = has_norm_weights ? width : 0;
+  return layers * block + vocabulary * width * (tied_embeddings ? 1 : 2) + final_norm;
 }
 
 Result<Architecture> architecture_from_json(const json& object, std::string_view what) {
@@ -273,6 +285,8 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   result.query_key_norm = family->query_key_norm;
   result.norm_place = family->norm_place;
   result.one_plus_norms = family->one_plus_norms;
+  result.has_norm_weights = result.has_gate = !family->is_nanochat;
+  result.norms_embedding = result.norms_after_rope = result.turns_backwards = family->is_nanochat;
   result.activation = family->activation;
   result.soft_caps = {
       .attention = soft_cap(config, "attn_logit_softcapping", family->attention_cap),
@@ -281,7 +295,7 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   read_biases(config, *family, result);
   read_multipliers(config, *family, result);
   read_layer_choices(config, *family, result);
-  result.ropes = read_ropes(config, *family);
+  read_ropes(config, *family, result);
   read_end_tokens(config, what, result);
   read_quantization(config, what, result);
 

@@ -63,6 +63,7 @@ struct Architecture {
   std::int64_t heads = 0;          // H
   std::int64_t kv_heads = 0;       // K; divides H
   std::int64_t head_width = 0;     // E; even
+  std::int64_t rotary_width = 0;   // R, even; 0: E
   std::int64_t ff_width = 0;       // F
   std::int64_t vocabulary = 0;     // V
   std::int64_t max_positions = 0;  // what the model was made for; longer works, badly
@@ -74,7 +75,12 @@ struct Architecture {
   Biases biases;
   QueryKeyNorm query_key_norm = QueryKeyNorm::none;
   NormPlace norm_place = NormPlace::before;
-  bool one_plus_norms = false;  // norms multiply by 1 + weight, and round once
+  bool one_plus_norms = false;    // norms multiply by 1 + weight, and round once
+  bool has_norm_weights = true;   // norms multiply by a weight; else by nothing
+  bool norms_embedding = false;   // what the embedding gives, before the first block
+  bool norms_after_rope = false;  // those of queries and keys
+  bool turns_backwards = false;   // the rope's angles are the opposite ones
+  bool has_gate = true;           // in the feed-forward half; else fc1 and fc2
   Activation activation = Activation::silu;
   bool fused_projections =
       false;  // qkv_proj and gate_up_proj: one weight, rows one below the other
@@ -88,6 +94,10 @@ struct Architecture {
   }
   std::int64_t kv_width() const {
     return kv_heads * head_width;
+  }
+  // So many of a head's first elements turn by its position.
+  std::int64_t turned_width() const {
+    return rotary_width > 0 ? rotary_width : head_width;
   }
   LayerChoice choice(std::int64_t layer) const {
     return layer_choices.empty() ? LayerChoice{} : layer_choices[static_cast<std::size_t>(layer)];

@@ -45,11 +45,12 @@ constexpr std::array kFamilies = {
            .biases = BiasRule::everywhere,
            .has_multipliers = true},
     Family{.model_type = "phi3",
-           .models = "Phi-3, 4k",
+           .models = "Phi-3, Phi-4-mini",
            .norm_eps = 1e-5,
            .max_positions = 4096,
            .fused_projections = true,
-           .window = WindowRule::every_layer},
+           .window = WindowRule::every_layer,
+           .has_partial_rope = true},
     Family{.model_type = "olmo2",
            .models = "OLMo 2",
            .norm_eps = 1e-5,
@@ -93,6 +94,13 @@ constexpr std::array kFamilies = {
            .one_plus_norms = true,
            .activation = Activation::gelu_tanh,
            .logit_cap = 0.0},
+    Family{.model_type = "nanochat",
+           .models = "nanochat",
+           .biases = BiasRule::attention,
+           .query_key_norm = QueryKeyNorm::each_head,
+           .is_nanochat = true,
+           .activation = Activation::relu_squared,
+           .logit_cap = 15.0},
 };
 
 }  // namespace

@@ -50,11 +50,14 @@ struct Family {
   std::int64_t window_pattern = 0;
   bool reads_window_pattern = false;  // from `sliding_window_pattern`
   bool has_layers_without_rope = false;
+  bool has_partial_rope = false;
   double local_rope_theta = 0;  // of layers with a window; 0: they have the rope of the others
   bool has_multipliers = false;
   bool scales_embedding = false;  // by the root of hidden_size
   std::int64_t query_scalar = 0;  // `query_pre_attn_scalar`; 0: heads' width
   bool one_plus_norms = false;
+  bool is_nanochat = false;  // norms without weights, three more than others; a rope that turns
+                             // backwards; no gate
   Activation activation = Activation::silu;
   std::optional<double> attention_cap = {};  // where the key is absent, 0: none; absent: no key
   std::optional<double> logit_cap = {};

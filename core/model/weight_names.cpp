@@ -17,7 +17,8 @@ constexpr std::array kRows = {
     ProjectionRow{"v_proj", "self_attn"}, ProjectionRow{"o_proj", "self_attn"},
     ProjectionRow{"gate_proj", "mlp"},    ProjectionRow{"up_proj", "mlp"},
     ProjectionRow{"down_proj", "mlp"},    ProjectionRow{"qkv_proj", "self_attn"},
-    ProjectionRow{"gate_up_proj", "mlp"},
+    ProjectionRow{"gate_up_proj", "mlp"}, ProjectionRow{"fc1", "mlp"},
+    ProjectionRow{"fc2", "mlp"},
 };
 static_assert(kRows.size() == kProjectionKinds);
 
@@ -41,6 +42,7 @@ std::string known_names(const Architecture& architecture) {
 
 std::span<const Projection> projections(const Architecture& architecture) {
   if (architecture.fused_projections) return kFusedProjections;
+  if (!architecture.has_gate) return kUngatedProjections;
   return kProjections;
 }
 
@@ -59,11 +61,13 @@ std::int64_t projection_outputs(const Architecture& architecture, Projection pro
       return architecture.query_width() + 2 * architecture.kv_width();
     case Projection::gate:
     case Projection::up:
+    case Projection::fc1:
       return architecture.ff_width;
     case Projection::gate_up:
       return 2 * architecture.ff_width;
     case Projection::o:
     case Projection::down:
+    case Projection::fc2:
       return architecture.width;
   }
   assert(false);
@@ -75,6 +79,7 @@ std::int64_t projection_inputs(const Architecture& architecture, Projection proj
     case Projection::o:
       return architecture.query_width();
     case Projection::down:
+    case Projection::fc2:
       return architecture.ff_width;
     case Projection::q:
     case Projection::k:
@@ -83,6 +88,7 @@ std::int64_t projection_inputs(const Architecture& architecture, Projection proj
     case Projection::gate:
     case Projection::up:
     case Projection::gate_up:
+    case Projection::fc1:
       return architecture.width;
   }
   assert(false);
@@ -102,6 +108,8 @@ bool has_bias(const Architecture& architecture, Projection projection) {
     case Projection::up:
     case Projection::gate_up:
     case Projection::down:
+    case Projection::fc1:
+    case Projection::fc2:
       return architecture.biases.mlp;
   }
   assert(false);

@@ -16,14 +16,16 @@
 namespace mayfly {
 
 // The linear layers of a block, in the order transformers and peft list them. `qkv` and `gate_up`
-// are Phi-3's, in place of three and of two.
-enum class Projection { q, k, v, o, gate, up, down, qkv, gate_up };
-inline constexpr std::size_t kProjectionKinds = 9;
+// are Phi-3's, in place of three and of two; `fc1` and `fc2` are those of families without a gate.
+enum class Projection { q, k, v, o, gate, up, down, qkv, gate_up, fc1, fc2 };
+inline constexpr std::size_t kProjectionKinds = 11;
 inline constexpr std::array kProjections = {Projection::q,   Projection::k,    Projection::v,
                                             Projection::o,   Projection::gate, Projection::up,
                                             Projection::down};
 inline constexpr std::array kFusedProjections = {Projection::qkv, Projection::o,
                                                  Projection::gate_up, Projection::down};
+inline constexpr std::array kUngatedProjections = {Projection::q, Projection::k,   Projection::v,
+                                                   Projection::o, Projection::fc1, Projection::fc2};
 // Those that a model has.
 std::span<const Projection> projections(const Architecture& architecture);
 

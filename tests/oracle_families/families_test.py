@@ -33,7 +33,12 @@ VOCABULARY, STEPS, NEW_TOKENS = 96, 6, 10
 LOSS, GRADIENT, WEIGHT, LOGIT, FAULT = 1e-4, 1e-4, 1e-3, 1e-4, 1e-2
 WINDOW = 20  # shorter than the first document of every row
 GEMMA = dict(head_dim=32, query_pre_attn_scalar=40, sliding_window=WINDOW)
-FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+# A head of these models has 16 elements, of which 12 turn.
+LONGROPE = {"rope_type": "longrope", "rope_theta": 100.0, "partial_rotary_factor": 0.75,
+            "short_factor": [1.0, 1.1, 1.3, 1.6, 2.0, 2.5], "long_factor": [1.5, 2.0, 3.0, 4.5, 6.0, 8.0]}
+YARN = {"rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "beta_fast": 4.0, "original_max_position_embeddings": 64}
+TARGETS = {"phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
+           "nanochat": ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]}
 
 
 def tensors(change):
@@ -55,12 +60,13 @@ def config(**changes):
 without_biases = tensors(lambda name, t: torch.zeros_like(t) if name.endswith(".bias") else t)
 
 
-def rope(kind, **changes):
-    """A fault in one of two ropes."""
+def rope(*kind, **changes):
+    """A fault in the rope, or in one of two."""
     def break_copy(folder):
         path = folder / "config.json"
         read = json.loads(path.read_text())
-        read["rope_parameters"][kind] |= changes
+        for settings in [read["rope_parameters"][k] for k in kind] or [read["rope_parameters"]]:
+            settings |= changes
         path.write_text(json.dumps(read))
     return break_copy
 
@@ -106,6 +112,26 @@ ROWS = {
         [without_biases]),
     ("phi3", "fused projections"): ("Phi3", dict(quant=True), [halves_swapped("gate_up_proj"), halves_swapped("qkv_proj")]),
     ("phi3", "a window"): ("Phi3", dict(sliding_window=WINDOW), [config(sliding_window=None)]),
+    # transformers takes the long divisors for a whole batch when its longest row is longer than the original positions,
+    # we for each document: so all documents of a row of this table are on one side.
+    ("phi3", "longrope in long texts, three quarters of a head turn"): (
+        "Phi3", dict(rope_parameters=LONGROPE, max_position_embeddings=128, original_max_position_embeddings=WINDOW, least=2 * WINDOW),
+        [rope(long_factor=LONGROPE["short_factor"]), rope(attention_factor=1.0),
+         rope(partial_rotary_factor=0.5, short_factor=[1.0] * 4, long_factor=LONGROPE["long_factor"][:4])]),
+    ("phi3", "longrope in short texts, old keys"): (
+        "Phi3", dict(max_position_embeddings=512, original_max_position_embeddings=128, old_keys=dict(
+            rope_theta=100.0, partial_rotary_factor=0.75, rope_scaling={
+                "type": "longrope", "short_factor": LONGROPE["short_factor"], "long_factor": LONGROPE["long_factor"]})),
+        [config(original_max_position_embeddings=WINDOW), config(max_position_embeddings=128), config(rope_theta=1000.0)]),
+    ("qwen2", "yarn"): (
+        "Qwen2", dict(rope_parameters=YARN),
+        [rope(rope_type="default"), rope(factor=2.0), rope(beta_fast=32.0), rope(beta_slow=0.1), rope(attention_factor=1.0)]),
+    ("nanochat", "norms without weights, no gate"): (
+        "NanoChat", dict(rope_parameters={"rope_type": "default", "rope_theta": 100.0}, quant=True),
+        [config(final_logit_softcapping=2.0), rope(rope_theta=1000.0)]),
+    ("nanochat", "biases, tied, no cap"): (
+        "NanoChat", dict(attention_bias=True, tie_word_embeddings=True, final_logit_softcapping=None),
+        [without_biases, config(final_logit_softcapping=2.0)]),
     ("olmo2", "norms behind, of whole projections"): (
         "Olmo2", dict(quant=True), [plain_norms(part) for part in ("q_norm", "k_norm", "post_attention_layernorm",
                                                                    "post_feedforward_layernorm")]),
@@ -149,7 +175,7 @@ def tiny_model(folder, name, settings):
     settings, old = {k: v for k, v in settings.items() if k != "old_keys"}, settings.get("old_keys", {})
     made = dict(vocab_size=VOCABULARY, hidden_size=64, intermediate_size=192, num_hidden_layers=3,
                 num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, initializer_range=0.15,
-                pad_token_id=0, bos_token_id=1, eos_token_id=2) | {k: v for k, v in settings.items() if k != "quant"}
+                pad_token_id=0, bos_token_id=1, eos_token_id=2) | {k: v for k, v in settings.items() if k not in ("quant", "least")}
     model = getattr(transformers, name.removesuffix("Text") + "ForCausalLM")(
         getattr(transformers, name + "Config")(**made, **copy.deepcopy(old)))
     for parameter_name, parameter in model.named_parameters():
@@ -162,13 +188,13 @@ def tiny_model(folder, name, settings):
         old_form(folder, old)
 
 
-def random_steps():
+def random_steps(least):
     draw = random.Random(7)
     def document(least):
         n = draw.randint(least, 70)
         return {"tokens": [draw.randrange(VOCABULARY) for _ in range(n)],
                 "trained": [int(draw.random() < 0.6) for _ in range(n - 1)] + [1]}
-    return [[[document(2 * WINDOW), document(2), document(2)]] for _ in range(STEPS)]
+    return [[[document(2 * WINDOW), document(least), document(least)]] for _ in range(STEPS)]
 
 
 def ours(spec, folder):
@@ -226,9 +252,9 @@ def check_row(family, settings_name, row, folder):
     tiny_model(model, name, settings)
     assert json.loads((model / "config.json").read_text())["model_type"] == family
     lora_sft.new_adapter(model, adapter, rank=4, alpha=8, b_std=0.1,
-                         targets=FUSED if family == "phi3" else lora_sft.ALL_LINEAR)
+                         targets=TARGETS.get(family, lora_sft.ALL_LINEAR))
     spec = {"model": str(model), "adapter": str(adapter), "bf16": False, "threads": 1, "learning_rate": 5e-3,
-            "warmup": 2, "weight_decay": 0.01, "max_grad_norm": 1.0, "generate": NEW_TOKENS, "steps": random_steps()}
+            "warmup": 2, "weight_decay": 0.01, "max_grad_norm": 1.0, "generate": NEW_TOKENS, "steps": random_steps(settings.get("least", 2))}
     title = f"{family}, {settings_name}"
     right = check(title, spec, folder / "out")
     text = json.loads((folder / "out" / "generated.json").read_text())

@@ -68,6 +68,19 @@ inline std::map<std::string, Architecture> tiny_families() {
   gemma3.ropes = {.all = {.theta = 1e6, .scaling = RopeScaling::linear, .factor = 8.0},
                   .local = {.theta = 10000.0}};
   gemma3.layer_choices = {{.has_local_rope = true, .window = 5}, {}, {}};
+  Architecture& nanochat = all["NormsWithoutWeightsNoGateAndARopeBefore"] = tiny_architecture();
+  nanochat.query_key_norm = QueryKeyNorm::each_head;
+  nanochat.has_norm_weights = nanochat.has_gate = false;
+  nanochat.norms_embedding = nanochat.norms_after_rope = nanochat.turns_backwards = true;
+  nanochat.activation = Activation::relu_squared;
+  nanochat.soft_caps.logits = 4.0;
+  Architecture& phi4 = all["PartOfAHeadTurnsByLongRope"] = tiny_architecture();
+  phi4.rotary_width = 4;
+  phi4.ropes.all = {.scaling = RopeScaling::longrope,
+                    .original_positions = 9,
+                    .short_divisors = {1.0, 1.5},
+                    .long_divisors = {3.0, 7.0},
+                    .amplitude = 1.3};
   return all;
 }
 
@@ -81,6 +94,7 @@ inline DecoderWeights tiny_weights(const Architecture& architecture, at::ScalarT
     return random_tensor(shape, size, ++seed).to(type);
   };
   const auto norm_of = [&](std::int64_t width) {
+    if (!architecture.has_norm_weights) return at::ones({width}, type);
     return tensor({width}, 0.2).add_(architecture.one_plus_norms ? 0.0 : 1.0);
   };
   const auto norm = [&] { return norm_of(architecture.width); };

@@ -3,9 +3,15 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/square.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "trainer/ops/gate_activation.h"
+#include "trainer/ops/glu.h"
 #include "trainer/ops/soft_cap.h"
 
 namespace mayfly {
@@ -23,6 +29,11 @@ at::Tensor rows_as_wide_as(const at::Tensor& weight, const at::Tensor& x) {
 
 at::Tensor in_one_row(const at::Tensor& x) {
   return x.reshape({x.size(0), -1});
+}
+
+GateActivation gate_activation(const Architecture& architecture) {
+  return architecture.activation == Activation::silu ? GateActivation::silu
+                                                     : GateActivation::gelu_tanh;
 }
 
 }  // namespace
@@ -47,14 +58,32 @@ std::vector<at::Tensor> joined(const Architecture& architecture, const Heads& gr
 }
 
 GateUp gate_up_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs) {
+  if (!architecture.has_gate) return {outputs[0], {}};
   if (!architecture.fused_projections) return {outputs[0], outputs[1]};
   const std::int64_t width = architecture.ff_width;
   return {columns(outputs[0], 0, width), columns(outputs[0], width, width)};
 }
 
 std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& gradients) {
+  if (!architecture.has_gate) return {gradients.gate};
   if (!architecture.fused_projections) return {gradients.gate, gradients.up};
   return {at::cat({gradients.gate, gradients.up}, 1)};
+}
+
+at::Tensor activated(const Architecture& architecture, const GateUp& both) {
+  if (!architecture.has_gate) return at::relu(both.gate).square_();
+  return glu(both.gate, both.up, gate_activation(architecture));
+}
+
+void activated_backward(const Architecture& architecture, const GateUp& both,
+                        const at::Tensor& dh) {
+  if (architecture.has_gate) {
+    return glu_backward(both.gate, both.up, dh, gate_activation(architecture));
+  }
+  // The slope of relu(x)² is 2 relu(x).
+  const at::Tensor positive = at::relu(both.gate);
+  at::mul_out(const_cast<at::Tensor&>(both.gate), dh, positive).mul_(2);
+  at::square_out(const_cast<at::Tensor&>(dh), positive);
 }
 
 at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, const NormForm& form) {
@@ -67,11 +96,6 @@ at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const 
   rms_norm_backward(rows_as_wide_as(weight, dx), rows_as_wide_as(weight, dy),
                     rows_as_wide_as(weight, x), weight, form);
   return dx;
-}
-
-GateActivation activation_of(const Architecture& architecture) {
-  return architecture.activation == Activation::silu ? GateActivation::silu
-                                                     : GateActivation::gelu_tanh;
 }
 
 NormForm norm_form(const Architecture& architecture) {
@@ -87,6 +111,9 @@ AttentionForm attention_form(const Architecture& architecture, std::int64_t laye
 at::Tensor embedded(const Architecture& architecture, const at::Tensor& embedding,
                     const at::Tensor& tokens) {
   at::Tensor x = at::embedding(embedding, tokens);
+  if (architecture.norms_embedding) {
+    x = rms_norm(x, at::ones({x.size(1)}, x.options()), norm_form(architecture));
+  }
   const Multipliers& factors = architecture.multipliers;
   if (factors.embedding == 1.0) return x;
   if (!factors.embedding_is_rounded) return x.mul_(factors.embedding);

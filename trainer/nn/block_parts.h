@@ -11,7 +11,6 @@
 
 #include "core/model/architecture.h"
 #include "trainer/ops/attention.h"
-#include "trainer/ops/gate_activation.h"
 #include "trainer/ops/rms_norm.h"
 
 namespace mayfly {
@@ -24,10 +23,17 @@ Heads heads_of(const Architecture& architecture, const std::vector<at::Tensor>& 
 std::vector<at::Tensor> joined(const Architecture& architecture, const Heads& gradients);
 
 struct GateUp {
-  at::Tensor gate, up;  // (N, F), contiguous; may share memory with the outputs
+  // (N, F), contiguous; may share memory with the outputs. Without a gate `up` is undefined, and
+  // `gate` is what the activation is applied to.
+  at::Tensor gate, up;
 };
 GateUp gate_up_of(const Architecture& architecture, const std::vector<at::Tensor>& outputs);
 std::vector<at::Tensor> joined(const Architecture& architecture, const GateUp& gradients);
+
+// What goes into the half's last product.
+at::Tensor activated(const Architecture& architecture, const GateUp& both);
+// In place: gate and up become their gradients, and `dh`, the gradient of the result, the result.
+void activated_backward(const Architecture& architecture, const GateUp& both, const at::Tensor& dh);
 
 // RMSNorm of x (N, heads, E), of each head or of all together as `weight` is wide. A new tensor.
 at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, const NormForm& form);
@@ -35,12 +41,12 @@ at::Tensor norm_heads(const at::Tensor& x, const at::Tensor& weight, const NormF
 at::Tensor norm_heads_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
                                const NormForm& form);
 
-GateActivation activation_of(const Architecture& architecture);
 NormForm norm_form(const Architecture& architecture);
 // Of a layer; its backend is for the caller to choose.
 AttentionForm attention_form(const Architecture& architecture, std::int64_t layer);
 
-// What goes into the first block: the embedding's rows (N, D), scaled where the family scales them.
+// What goes into the first block: the embedding's rows (N, D), scaled or normed
+// where the family does that.
 at::Tensor embedded(const Architecture& architecture, const at::Tensor& embedding,
                     const at::Tensor& tokens);
 // Logits (rows, V) in float32 of what the final norm gave, capped where the family caps them.

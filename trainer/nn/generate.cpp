@@ -1,6 +1,7 @@
 #include "trainer/nn/generate.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <numeric>
 #include <random>
@@ -43,6 +44,9 @@ class KvCache {
   void advance(std::int64_t count) {
     length_ += count;
   }
+  void forget() {
+    length_ = 0;
+  }
 
  private:
   std::vector<Block> blocks_;
@@ -59,7 +63,8 @@ class Step {
         cache_(cache),
         count_(count),
         ropes_(model.rope().rows(at::arange(cache.length(), cache.length() + count,
-                                            at::TensorOptions(at::kLong).device(model.device())))) {
+                                            at::TensorOptions(at::kLong).device(model.device())),
+                                 std::array{std::int64_t{0}, count})) {
     assert(count == 1 || cache.length() == 0);
   }
 
@@ -79,8 +84,7 @@ class Step {
     });
     return half(middle, weights.feed_forward_norms, [&](const at::Tensor& input) {
       const GateUp both = gate_up_of(architecture_, linear(layer, InputGroup::mlp_in, input));
-      return linear(layer, InputGroup::mlp_out,
-                    glu(both.gate, both.up, activation_of(architecture_)))[0];
+      return linear(layer, InputGroup::mlp_out, activated(architecture_, both))[0];
     });
   }
 
@@ -96,15 +100,18 @@ class Step {
   }
 
   at::Tensor attend(std::int64_t layer, const BlockWeights& weights, Heads heads) const {
-    const LayerChoice choice = architecture_.choice(layer);
+    const auto turn = [&] {
+      const LayerChoice choice = architecture_.choice(layer);
+      if (!choice.has_rope) return;
+      const RopeRows& rope = ropes_.of(choice);
+      rope_apply(heads.q, heads.k, rope.cosine, rope.sine, Turn::forward);
+    };
+    if (architecture_.norms_after_rope) turn();
     if (weights.query_norm.defined()) {
       heads.q = norm_heads(heads.q, weights.query_norm, norm_form(architecture_));
       heads.k = norm_heads(heads.k, weights.key_norm, norm_form(architecture_));
     }
-    if (choice.has_rope) {
-      const RopeRows& rope = ropes_.of(choice);
-      rope_apply(heads.q, heads.k, rope.cosine, rope.sine, Turn::forward);
-    }
+    if (!architecture_.norms_after_rope) turn();
     KvCache::Block& kept = cache_.block(layer);
     kept.k.narrow(0, cache_.length(), count_).copy_(heads.k);
     kept.v.narrow(0, cache_.length(), count_).copy_(heads.v);
@@ -167,19 +174,23 @@ std::vector<std::int32_t> generate(const Transformer& model, const LoraAdapter* 
   assert(!prompt.empty());
   KvCache cache(model, static_cast<std::int64_t>(prompt.size()) + sampling.max_new_tokens);
   std::mt19937_64 random(sampling.seed);
-  std::vector<std::int32_t> answer;
-  std::span<const std::int32_t> unseen = prompt;
-  while (static_cast<std::int64_t>(answer.size()) < sampling.max_new_tokens) {
+  std::vector<std::int32_t> text(prompt.begin(), prompt.end());
+  std::span<const std::int32_t> unseen = text;
+  for (std::int64_t i = 0; i < sampling.max_new_tokens; ++i) {
     const at::Tensor logits = next_logits(model, adapter, cache, unseen);
     // 53 bits: every double of [0, 1) on that grid is as likely. std::uniform_real_distribution is
     // not the same in every standard library.
     const double draw = static_cast<double>(random() >> 11) * 0x1.0p-53;
-    answer.push_back(sample_token(logits, sampling, draw));
-    if (on_token && !on_token(answer.back())) break;
-    if (std::find(end_tokens.begin(), end_tokens.end(), answer.back()) != end_tokens.end()) break;
-    unseen = std::span(answer).last(1);
+    text.push_back(sample_token(logits, sampling, draw));
+    if (on_token && !on_token(text.back())) break;
+    if (std::find(end_tokens.begin(), end_tokens.end(), text.back()) != end_tokens.end()) break;
+    unseen = std::span(text).last(1);
+    if (model.rope().changes_at(static_cast<std::int64_t>(text.size()))) {
+      cache.forget();
+      unseen = text;
+    }
   }
-  return answer;
+  return {text.begin() + static_cast<std::ptrdiff_t>(prompt.size()), text.end()};
 }
 
 }  // namespace mayfly

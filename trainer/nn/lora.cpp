@@ -29,9 +29,10 @@ std::vector<Projection> projections_of(const Architecture& architecture, InputGr
       return {Projection::o};
     case InputGroup::mlp_in:
       if (fused) return {Projection::gate_up};
+      if (!architecture.has_gate) return {Projection::fc1};
       return {Projection::gate, Projection::up};
     case InputGroup::mlp_out:
-      return {Projection::down};
+      return {architecture.has_gate ? Projection::down : Projection::fc2};
   }
   return {};
 }

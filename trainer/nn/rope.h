@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <ATen/core/Tensor.h>
 
@@ -12,12 +13,13 @@
 
 namespace mayfly {
 
-// E/2 angles a position, in radians, of heads `width` wide: float32, on the CPU.
-at::Tensor rope_frequencies(const RopeSettings& settings, std::int64_t width);
+// R/2 angles a position, in radians, of heads of which R = `width` elements turn: float32, on the
+// CPU. `is_long`: of longrope, for texts beyond those of the training.
+at::Tensor rope_frequencies(const RopeSettings& settings, std::int64_t width, bool is_long = false);
 
 // Cosines and sines by position, in the type of computing, as transformers rounds them.
 struct RopeRows {
-  at::Tensor cosine, sine;  // (N, E/2)
+  at::Tensor cosine, sine;  // (N, R/2)
 };
 
 // Of a model's layers.
@@ -32,11 +34,25 @@ class RopeTable {
  public:
   RopeTable(const Architecture& architecture, at::Device device, at::ScalarType type);
 
-  // For `positions` (N) int64; any position >= 0.
-  LayerRopes rows(const at::Tensor& positions) const;
+  // For `positions` (N) int64, any >= 0, of documents that begin at `starts` (one more: N). A
+  // document is as long as its last position says.
+  LayerRopes rows(const at::Tensor& positions, std::span<const std::int64_t> starts) const;
+  // Whether all positions of a text turn otherwise as soon as it has `length` tokens.
+  bool changes_at(std::int64_t length) const;
 
  private:
-  at::Tensor all_, local_;
+  // One that may have other angles in long documents.
+  struct Angles {
+    at::Tensor frequencies, in_long;  // in_long: undefined where there are none
+    double original_positions = 0;
+    double amplitude = 1.0;
+  };
+  static Angles angles_of(const RopeSettings& settings, std::int64_t width, at::Device device);
+  RopeRows turned_by(const Angles& angles, const at::Tensor& positions,
+                     std::span<const std::int64_t> starts) const;
+
+  Angles all_, local_;
+  bool backwards_;
   at::ScalarType type_;
 };
 

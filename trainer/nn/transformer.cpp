@@ -44,7 +44,7 @@ class Pass {
         adapter_(adapter),
         dropout_share_(dropout_share),
         dropout_seed_(dropout_seed),
-        ropes_(model.rope().rows(batch.positions)),
+        ropes_(model.rope().rows(batch.positions, batch.starts)),
         norms_(norm_form(architecture_)),
         longest_(batch.longest()) {}
 
@@ -80,6 +80,13 @@ class Pass {
   // From the gradient of what attention gave to those of q, k and v as the products gave them.
   Heads heads_backward(std::int64_t layer, const at::Tensor& dout, const BlockState& state) const;
 
+  // Queries and keys by their positions, in place.
+  void turn(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, Turn direction) const {
+    const LayerChoice choice = architecture_.choice(layer);
+    if (!choice.has_rope) return;
+    const RopeRows& rope = ropes_.of(choice);
+    rope_apply(q, k, rope.cosine, rope.sine, direction);
+  }
   const BlockWeights& block(std::int64_t layer) const {
     return model_.weights().blocks[static_cast<std::size_t>(layer)];
   }
@@ -180,6 +187,7 @@ at::Tensor Pass::attend(std::int64_t layer, BlockState& state) const {
   const at::Tensor input = half_input(state.x, kept.attention_norms);
   const auto outputs = linear(layer, InputGroup::attention_in, input, state);
   Heads heads = heads_of(architecture_, outputs);
+  if (architecture_.norms_after_rope) turn(layer, heads.q, heads.k, Turn::forward);
   if (kept.query_norm.defined()) {
     state.q_raw = heads.q;
     state.k_raw = heads.k;
@@ -189,11 +197,7 @@ at::Tensor Pass::attend(std::int64_t layer, BlockState& state) const {
   state.q = heads.q;
   state.k = heads.k;
   state.v = heads.v;
-  const LayerChoice choice = architecture_.choice(layer);
-  if (choice.has_rope) {
-    const RopeRows& rope = ropes_.of(choice);
-    rope_apply(state.q, state.k, rope.cosine, rope.sine, Turn::forward);
-  }
+  if (!architecture_.norms_after_rope) turn(layer, state.q, state.k, Turn::forward);
   state.attended = attention(state.q, state.k, state.v, batch_.starts, form(layer));
   const at::Tensor out = join_heads(state.attended.out);
   const at::Tensor half = linear(layer, InputGroup::attention_out, out, state)[0];
@@ -216,8 +220,8 @@ void Pass::gate(std::int64_t layer, const at::Tensor& input, BlockState& state) 
 at::Tensor Pass::forward(std::int64_t layer, const at::Tensor& x, BlockState& state) const {
   state.x = x;
   gate(layer, attend(layer, state), state);
-  const at::Tensor gated = glu(state.gate, state.up, activation_of(architecture_));
-  const at::Tensor half = linear(layer, InputGroup::mlp_out, gated, state)[0];
+  const at::Tensor inner = activated(architecture_, {state.gate, state.up});
+  const at::Tensor half = linear(layer, InputGroup::mlp_out, inner, state)[0];
   const HalfNorms& norms = block(layer).feed_forward_norms;
   if (norms.behind.defined()) state.feed_forward_half = half;
   return half_output(half, norms).add_(state.middle);
@@ -246,7 +250,7 @@ void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
     const at::Tensor dhalf = half_backward(dx, state.feed_forward_half, kept.feed_forward_norms);
     const auto down = linear_backward(layer, InputGroup::mlp_out, {dhalf}, state);
     // In place: gate and up are their own gradients now, and down.dx is what went into `down`.
-    glu_backward(state.gate, state.up, down.dx, activation_of(architecture_));
+    activated_backward(architecture_, {state.gate, state.up}, down.dx);
     linear_A_backward(layer, InputGroup::mlp_out, down.Q, down.dx);
   }
   {
@@ -272,15 +276,12 @@ Heads Pass::heads_backward(std::int64_t layer, const at::Tensor& dout,
                            const BlockState& state) const {
   auto [dq, dk, dv] = attention_backward(dout, state.q, state.k, state.v, state.attended,
                                          batch_.starts, form(layer));
-  const LayerChoice choice = architecture_.choice(layer);
-  if (choice.has_rope) {
-    const RopeRows& rope = ropes_.of(choice);
-    rope_apply(dq, dk, rope.cosine, rope.sine, Turn::backward);
-  }
+  if (!architecture_.norms_after_rope) turn(layer, dq, dk, Turn::backward);
   if (state.q_raw.defined()) {
     dq = norm_heads_backward(dq, state.q_raw, block(layer).query_norm, norms_);
     dk = norm_heads_backward(dk, state.k_raw, block(layer).key_norm, norms_);
   }
+  if (architecture_.norms_after_rope) turn(layer, dq, dk, Turn::backward);
   return {dq, dk, dv};
 }
 

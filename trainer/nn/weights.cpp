@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -142,20 +143,25 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
   Taker taker(weights.files, form, architecture);
   const std::int64_t width = architecture.width;
 
+  const auto take_norm = [&](std::string_view name, std::int64_t size) {
+    if (architecture.has_norm_weights) return taker.take(name, {size});
+    return at::ones({size}, at::TensorOptions().device(form.device).dtype(form.type));
+  };
+
   weights.embedding = taker.take(kEmbeddingName, {architecture.vocabulary, width});
   for (std::int64_t layer = 0; layer < architecture.layers && !taker.fault(); ++layer) {
     BlockWeights block;
     const auto take_norms = [&](const NormNames& names) {
       HalfNorms norms;
-      if (!names.before.empty()) norms.before = taker.take(names.before, {width});
-      if (!names.behind.empty()) norms.behind = taker.take(names.behind, {width});
+      if (!names.before.empty()) norms.before = take_norm(names.before, width);
+      if (!names.behind.empty()) norms.behind = take_norm(names.behind, width);
       return norms;
     };
     block.attention_norms = take_norms(attention_norm_names(layer, architecture.norm_place));
     block.feed_forward_norms = take_norms(feed_forward_norm_names(layer, architecture.norm_place));
     if (architecture.query_key_norm != QueryKeyNorm::none) {
-      block.query_norm = taker.take(query_norm_name(layer), {architecture.query_norm_width()});
-      block.key_norm = taker.take(key_norm_name(layer), {architecture.key_norm_width()});
+      block.query_norm = take_norm(query_norm_name(layer), architecture.query_norm_width());
+      block.key_norm = take_norm(key_norm_name(layer), architecture.key_norm_width());
     }
     for (const Projection projection : projections(architecture)) {
       const std::int64_t outputs = projection_outputs(architecture, projection);
@@ -168,7 +174,7 @@ Result<DecoderWeights> load_weights(const std::filesystem::path& model_dir,
     }
     weights.blocks.push_back(std::move(block));
   }
-  weights.final_norm = taker.take(kFinalNormName, {width});
+  weights.final_norm = take_norm(kFinalNormName, width);
   weights.head = architecture.tied_embeddings
                      ? weights.embedding
                      : taker.take(kHeadName, {architecture.vocabulary, width});

@@ -11,15 +11,19 @@ namespace mayfly {
 namespace {
 
 void turn_heads(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine, Turn turn) {
-  const std::int64_t half = x.size(2) / 2;
+  const std::int64_t half = cosine.size(1);
   if (has_row_kernels(x)) {
-    const std::int64_t heads = x.size(1);
+    const row_kernels::RopeRows form{.heads = x.size(1),
+                                     .width = x.size(2),
+                                     .half = half,
+                                     .sign = turn == Turn::forward ? 1.0f : -1.0f};
     with_row_type(x, [&]<class T>(T) {
-      for_row_ranges(x.size(0), heads * 2 * half, [&](std::int64_t first, std::int64_t count) {
-        row_kernels::rope(row_data<T>(x) + first * heads * 2 * half,
-                          row_data<T>(cosine) + first * half, row_data<T>(sine) + first * half,
-                          count, heads, half, turn == Turn::forward ? 1.0f : -1.0f);
-      });
+      for_row_ranges(x.size(0), form.heads * form.width,
+                     [&](std::int64_t first, std::int64_t count) {
+                       row_kernels::rope(row_data<T>(x) + first * form.heads * form.width,
+                                         row_data<T>(cosine) + first * half,
+                                         row_data<T>(sine) + first * half, count, form);
+                     });
     });
     return;
   }
@@ -37,7 +41,9 @@ void turn_heads(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor&
 
 void rope_apply(const at::Tensor& q, const at::Tensor& k, const at::Tensor& cosine,
                 const at::Tensor& sine, Turn turn) {
-  if (const DeviceOps* const ops = device_ops(q)) {
+  const bool turns_whole_heads = 2 * cosine.size(1) == q.size(2);
+  const DeviceOps* const ops = device_ops(q);
+  if (ops != nullptr && turns_whole_heads) {
     return ops->rope(q, k, cosine, sine, turn == Turn::backward);
   }
   turn_heads(q, cosine, sine, turn);

@@ -184,9 +184,11 @@ MAYFLY_INLINE void glu_backward_any(T* e, T* g, T* dh, std::int64_t count,
 
 template <class T>
 MAYFLY_INLINE void rope_rows(T* __restrict x, const T* __restrict cosine, const T* __restrict sine,
-                             std::int64_t rows, std::int64_t heads, std::int64_t half, float sign) {
+                             std::int64_t rows, const row_kernels::RopeRows& form) {
+  const std::int64_t half = form.half;
+  const float sign = form.sign;
   for (; rows > 0; --rows, cosine += half, sine += half) {
-    for (std::int64_t head = 0; head < heads; ++head, x += 2 * half) {
+    for (std::int64_t head = 0; head < form.heads; ++head, x += form.width) {
       T* __restrict const second = x + half;
       for (std::int64_t i = 0; i < half; ++i) {
         const float a = load(x[i]), b = load(second[i]);
@@ -273,12 +275,12 @@ MAYFLY_CLONES void glu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count,
 }
 
 MAYFLY_CLONES void rope(float* x, const float* cosine, const float* sine, std::int64_t rows,
-                        std::int64_t heads, std::int64_t half, float sign) {
-  rope_rows(x, cosine, sine, rows, heads, half, sign);
+                        const RopeRows& form) {
+  rope_rows(x, cosine, sine, rows, form);
 }
 MAYFLY_CLONES void rope(Bf16* x, const Bf16* cosine, const Bf16* sine, std::int64_t rows,
-                        std::int64_t heads, std::int64_t half, float sign) {
-  rope_rows(x, cosine, sine, rows, heads, half, sign);
+                        const RopeRows& form) {
+  rope_rows(x, cosine, sine, rows, form);
 }
 
 MAYFLY_CLONES double cross_entropy(const float* row, std::int64_t width, std::int64_t target) {

@@ -42,11 +42,17 @@ void glu(Bf16* h, const Bf16* e, const Bf16* g, std::int64_t count, GateActivati
 void glu_backward(float* e, float* g, float* dh, std::int64_t count, GateActivation activation);
 void glu_backward(Bf16* e, Bf16* g, Bf16* dh, std::int64_t count, GateActivation activation);
 
-// x (rows, heads, 2 · half) in place; cosine, sine (rows, half). `sign` -1: the opposite angle.
-void rope(float* x, const float* cosine, const float* sine, std::int64_t rows, std::int64_t heads,
-          std::int64_t half, float sign);
-void rope(Bf16* x, const Bf16* cosine, const Bf16* sine, std::int64_t rows, std::int64_t heads,
-          std::int64_t half, float sign);
+// x (rows, heads, width) in place, of which the first 2 · half of a head; cosine, sine (rows,
+// half).
+struct RopeRows {
+  std::int64_t heads;
+  std::int64_t width;
+  std::int64_t half;
+  float sign;  // -1: the opposite angle
+};
+void rope(float* x, const float* cosine, const float* sine, std::int64_t rows,
+          const RopeRows& form);
+void rope(Bf16* x, const Bf16* cosine, const Bf16* sine, std::int64_t rows, const RopeRows& form);
 
 // Returns logsumexp(row) - row[target].
 double cross_entropy(const float* row, std::int64_t width, std::int64_t target);

@@ -76,6 +76,25 @@ TEST_P(FamiliesTest, GeneratesWhatTheWholeForwardPassWould) {
   EXPECT_EQ(got, std::vector<std::int32_t>(text.begin() + std::ptrdiff_t(prompt), text.end()));
 }
 
+// Also where the length of a document changes its angles.
+TEST_P(FamiliesTest, PackedDocumentsAreWhatTheyAreAlone) {
+  const Transformer model = made(architecture());
+  const LoraAdapter adapter = tiny_adapter(at::kFloat, {"all-linear"}, 0.0, architecture());
+  const PackedBatch batch = tiny_batch({12, 15, 1, 4});
+  const at::Tensor together = model.logits(batch, &adapter);
+  for (std::size_t d = 1; d < batch.starts.size(); ++d) {
+    const std::int64_t first = batch.starts[d - 1], count = batch.starts[d] - first;
+    std::vector<std::int32_t> tokens;
+    for (std::int64_t row = first; row < first + count; ++row) {
+      tokens.push_back(batch.tokens[row].item<std::int32_t>());
+    }
+    const std::vector<std::uint8_t> trained(tokens.size(), 1);
+    const DocumentView view{tokens, trained};
+    const at::Tensor alone = model.logits(pack({&view, 1}, at::kCPU), &adapter);
+    EXPECT_LT(relative_difference(alone, together.narrow(0, first, count)), 1e-5) << d;
+  }
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> found;
   for (const auto& [name, architecture] : tiny_families()) found.push_back(name);

@@ -210,7 +210,15 @@ TEST_P(OpsTest, CrossEntropyAndItsGradientOverSeveralSlices) {
   const auto got = cross_entropy_with_gradient(hidden, head, targets, {.scale = 0.25});
   EXPECT_NEAR(got.loss / right.item<double>(), 1.0, tolerance(1));
   EXPECT_EQ(cross_entropy(hidden, head, targets), got.loss);
-  EXPECT_LT(relative_difference(got.dhidden, hidden_ref.grad()), tolerance(16));
+  // A sum of 20,000 products; without AVX-512 libtorch's own, of the exact gradients, is 3e-5 off.
+  const at::Tensor dlogits =
+      at::matmul(hidden.to(at::kDouble), head.to(at::kDouble).t())
+          .softmax(-1)
+          .scatter_add_(1, targets.unsqueeze(1), at::full({1000, 1}, -1.0, at::kDouble))
+          .to(GetParam());
+  const double product = relative_difference(at::mm(dlogits, head),
+                                             at::mm(dlogits.to(at::kDouble), head.to(at::kDouble)));
+  EXPECT_LT(relative_difference(got.dhidden, hidden_ref.grad()), tolerance(16) + 2 * product);
 }
 
 TEST_P(OpsTest, CrossEntropyOfCappedLogits) {
