@@ -47,6 +47,7 @@ Result<Material> material_of(const CommandLine& line, Desk& desk) {
 std::pair<std::size_t, std::size_t> kept(const DataConfig& config, std::size_t size) {
   const auto most = static_cast<std::size_t>(config.cutoff_len);
   if (size <= most) return {0, size};
+  if (config.truncation == Truncation::split) return {0, size};
   if (config.truncation == Truncation::keep_start) return {0, most};
   if (config.truncation == Truncation::keep_end) return {size - most, size};
   return {0, 0};

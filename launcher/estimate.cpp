@@ -76,10 +76,10 @@ double seconds_around(const std::string& provider, std::int64_t model_bytes,
          static_cast<double>(unpacked_bytes(runtime)) / kUnpackedPerSecond;
 }
 
-StepCount count_steps(std::int64_t examples, const TrainConfig& train) {
+StepCount count_steps(std::int64_t sequences, const TrainConfig& train) {
   const std::int64_t batch = batch_sizes(train).effective;
   StepCount count;
-  count.steps_per_epoch = std::max<std::int64_t>(1, (examples + batch - 1) / batch);
+  count.steps_per_epoch = std::max<std::int64_t>(1, (sequences + batch - 1) / batch);
   count.steps = train.max_steps.value_or(static_cast<std::int64_t>(
       std::ceil(train.epochs * static_cast<double>(count.steps_per_epoch))));
   count.whole_epochs = count.steps / count.steps_per_epoch;

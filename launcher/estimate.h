@@ -34,7 +34,7 @@ struct StepCount {
   std::int64_t steps = 0;
   std::int64_t whole_epochs = 0;
 };
-StepCount count_steps(std::int64_t examples, const TrainConfig& train);
+StepCount count_steps(std::int64_t sequences, const TrainConfig& train);
 
 // Tokens of the whole run: all steps' examples at the mean length, and the held-out passes.
 // `around` are the seconds before and after training.

@@ -195,6 +195,10 @@ void note_oddities(const RunConfig& config, PlannedRun& planned) {
                     " rows are longer than data.cutoff_len " +
                     std::to_string(config.data.cutoff_len) + " and are left out");
   }
+  if (planned.train.split > 0) {
+    notes.push_back(std::to_string(planned.train.split) + " rows are longer than data.cutoff_len " +
+                    std::to_string(config.data.cutoff_len) + " and become several examples each");
+  }
   if (planned.train.duplicates > 0) {
     notes.push_back(std::to_string(planned.train.duplicates) + " repeated rows are left out");
   }
@@ -275,7 +279,7 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
 
   // Nothing is known of the data before it is read; from here on it can take a second.
   if (const Status done = count_data(config, inputs.now, planned); !done) return done.error();
-  planned.steps = count_steps(planned.train.examples, config.train);
+  planned.steps = count_steps(planned.train.sequences, config.train);
   list_branches(config, planned);
   note_oddities(config, planned);
   if (inputs.provider != "local") return planned;

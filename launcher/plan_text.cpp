@@ -52,6 +52,9 @@ std::string data_line(const PlannedRun& planned) {
   std::string text = grouped(train.examples) + " examples, " + grouped(train.tokens) +
                      " tokens, of which " + grouped(train.tokens_trained_on) +
                      " trained on; longest " + grouped(train.longest);
+  if (planned.plan.config.data.pack_sequences) {
+    text += "; packed into " + grouped(train.sequences) + " sequences";
+  }
   if (planned.held_out.examples > 0) {
     text += "; held out " + grouped(planned.held_out.examples) + " examples";
   }
@@ -63,10 +66,11 @@ std::string training_line(const PlannedRun& planned) {
   const BatchSizes batch = batch_sizes(config.train);
   const double epochs =
       static_cast<double>(planned.steps.steps) / static_cast<double>(planned.steps.steps_per_epoch);
+  const std::string unit = config.data.pack_sequences ? "pack" : "example";
   return "LoRA r " + std::to_string(config.lora.r) + ", " + grouped(planned.steps.steps) +
-         " steps of " + std::to_string(batch.effective) +
-         (batch.effective == 1 ? " example (" : " examples (") + std::to_string(batch.per_device) +
-         " x " + std::to_string(batch.accumulation) + "), " + number("%.3g", epochs) +
+         " steps of " + std::to_string(batch.effective) + " " + unit +
+         (batch.effective == 1 ? " (" : "s (") + std::to_string(batch.per_device) + " x " +
+         std::to_string(batch.accumulation) + "), " + number("%.3g", epochs) +
          " epochs, learning rate " + number("%.3g", config.train.learning_rate) + " " +
          std::string(enum_name(config.train.lr_scheduler)) + ", seed " +
          std::to_string(planned.plan.seed);
@@ -226,9 +230,11 @@ json plan_document(const PlannedRun& planned) {
                 {"tokens", data.tokens},
                 {"tokens_trained_on", data.tokens_trained_on},
                 {"longest", data.longest},
+                {"sequences", data.sequences},
                 {"truncated", data.truncated},
                 {"tokens_cut", data.tokens_cut},
                 {"dropped", data.dropped},
+                {"split", data.split},
                 {"too_long", data.too_long},
                 {"duplicates", data.duplicates}};
   };

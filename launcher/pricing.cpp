@@ -15,9 +15,9 @@ namespace mayfly {
 
 namespace {
 
-// The longest example that can come up, never more than the cut.
+// The longest that batches are made of, never more than the cut.
 std::int64_t longest_of(const PlannedRun& planned) {
-  return std::max<std::int64_t>(1, planned.train.longest);
+  return std::max<std::int64_t>(1, planned.train.longest_sequence);
 }
 
 // In `there` bytes of memory, by the processor.

@@ -275,7 +275,7 @@ Status choose_machine(const CommandLine& line, const Environment& environment, P
   const std::string provider(enum_name(config.provider));
   Result<OfferWish> wish = wish_for(config.instance, provider, line.run.all_configs);
   if (!wish) return wish.error();
-  must_fit(*wish, planned.architecture, config, planned.train.longest);
+  must_fit(*wish, planned.architecture, config, planned.train.longest_sequence);
   Selector selector;
   selector.yes = desk.flags.yes;
   selector.look = line.run.dry_run || line.run.user_data;

@@ -17,6 +17,7 @@ SUITES = [
     ("killed_cloud_launch", "the launcher killed at moments of making and setting up a machine at a fake cloud; afterwards `launch reap`"),
     ("power_cut", "images of ext4 and XFS copied at 500 moments each and mounted: the newest complete checkpoint loads"),
     ("network", "each fault of a server at each call of the hub's client"),
+    ("long_life", "one agent through 500 checkpoints saved, uploaded and let go: its memory, open files and disk"),
     ("boots", "systemd as PID 1 and the real cloud-init in a container; each layer taken away in turn"),
     ("fuzzed", "parsers under libFuzzer with address and undefined-behaviour sanitizers"),
 ]

@@ -4,7 +4,7 @@
 # Each suite's whole output is in build/soak/SUITE.log; what it found in figures are its lines "figures: ...".
 # shellcheck shell=bash disable=SC2154  # root, logs: ./dev
 
-soak_suites="simulated killed_at_calls killed_at_random killed_launcher killed_cloud_launch power_cut network boots fuzzed"
+soak_suites="simulated killed_at_calls killed_at_random killed_launcher killed_cloud_launch power_cut network long_life boots fuzzed"
 
 # soak_command SUITE: prints it.
 soak_command() {
@@ -16,6 +16,7 @@ soak_command() {
     killed_launcher) say "$bin/e2e_launch_tests --gtest_filter=KilledLaunchTest.*" ;;
     killed_cloud_launch) say "$bin/e2e_cloud_tests --gtest_filter=KilledCloudLaunchTest.*" ;;
     power_cut) say "$bin/disk_tests --gtest_filter=PowerCut*" ;;
+    long_life) say "$bin/e2e_launch_tests --gtest_filter=LongLifeTest.*" ;;
     network) say "$bin/network_tests" ;;
     boots) say "ctest --preset $whole -L boot --verbose" ;;
     fuzzed) say "tests/fuzz/run.sh ${MAYFLY_EXECUTIONS:-10000000}" ;;

@@ -1,7 +1,7 @@
-// Which examples make up which optimizer step. Pure: the same for the same arguments, and any step
+// Which sequences (examples, or packs of them) make up which optimizer step. Pure: the same for the same arguments, and any step
 // can be had without those before, which is what makes resuming exact and immediate.
 //
-// An epoch is cut into steps of `effective` examples; its last step has what is left, and no step
+// An epoch is cut into steps of `effective` sequences; its last step has what is left, and no step
 // reaches into the next epoch.
 #pragma once
 
@@ -14,8 +14,8 @@ namespace mayfly {
 
 class Batches {
  public:
-  // REQUIRES: examples > 0 and all sizes > 0.
-  Batches(std::int64_t examples, const BatchSizes& sizes, std::uint64_t seed, bool shuffle);
+  // REQUIRES: sequences > 0 and all sizes > 0.
+  Batches(std::int64_t sequences, const BatchSizes& sizes, std::uint64_t seed, bool shuffle);
 
   std::int64_t steps_per_epoch() const {
     return steps_per_epoch_;
@@ -24,12 +24,12 @@ class Batches {
   // whole steps, as in transformers.
   std::int64_t total_steps(const TrainConfig& train) const;
 
-  // The example numbers of `step` (from 0), by micro-batch. The order of an epoch is kept between
+  // The numbers of the sequences of `step` (from 0), by micro-batch. The order of an epoch is kept between
   // calls, so going through steps in order is cheap.
   std::vector<std::vector<std::uint32_t>> of_step(std::int64_t step);
 
  private:
-  std::int64_t examples_;
+  std::int64_t sequences_;
   BatchSizes sizes_;
   std::uint64_t seed_;
   bool shuffle_;

@@ -54,8 +54,16 @@ std::string data_section(const RunPlan& plan, const ModelCardFacts& facts) {
   }
   const DataConfig& data = plan.config.data;
   text += "\n" + std::to_string(facts.examples) + " examples. Trained on ";
-  text += data.train_on == TrainOn::assistant ? "the assistant's turns with their end-of-turn token"
-                                              : "all tokens";
+  switch (data.train_on) {
+    case TrainOn::assistant:
+      text += "the assistant's turns with their end-of-turn token";
+      break;
+    case TrainOn::last:
+      text += "the assistant's last turn with its end-of-turn token";
+      break;
+    case TrainOn::all:
+      text += "all tokens";
+  }
   return text + ", " + std::to_string(facts.tokens_trained_on) +
          " tokens an epoch; examples are cut off at " + std::to_string(data.cutoff_len) +
          " tokens.\n";
@@ -97,8 +105,12 @@ std::string settings_section(const RunPlan& plan, const ModelCardFacts& facts) {
       {"dropout", number("%g", facts.adapter.dropout)},
       {"learning rate", number("%g", config.train.learning_rate)},
       {"schedule", std::string(enum_name(config.train.lr_scheduler))},
-      {"batch size", std::to_string(batch.effective) + " (" + std::to_string(batch.per_device) +
-                         " x " + std::to_string(batch.accumulation) + ")"},
+      {"batch size",
+       std::to_string(batch.effective) + " (" + std::to_string(batch.per_device) + " x " +
+           std::to_string(batch.accumulation) + ")" +
+           (config.data.pack_sequences
+                ? " packs of up to " + std::to_string(config.data.cutoff_len) + " tokens"
+                : "")},
       {"weight decay", number("%g", config.train.weight_decay)},
       {"gradient norm clipped at", number("%g", config.train.max_grad_norm)},
       {"seed", std::to_string(plan.seed)},

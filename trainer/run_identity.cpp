@@ -31,10 +31,19 @@ std::string data_digest(const std::vector<Example>& examples) {
   return digest.finish_hex();
 }
 
+// Checkpoints of before there were packs say nothing of them.
+std::string batch_text(const RunConfig& config) {
+  const BatchSizes batch = batch_sizes(config.train);
+  std::string text = std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation);
+  if (config.data.pack_sequences) text += " packs of " + std::to_string(config.data.cutoff_len);
+  return text;
+}
+
 std::string schedule_text(const TrainConfig& train) {
   std::string text(enum_name(train.lr_scheduler));
   text += " " + exact(train.learning_rate) + " " + exact(train.min_learning_rate);
   if (train.warmup_steps) text += " warm-up " + std::to_string(*train.warmup_steps);
+  if (train.lr_scheduler == LrScheduler::wsd) text += " decay " + exact(train.decay_ratio);
   if (train.warmup_ratio) text += " warm-up " + exact(*train.warmup_ratio);
   return text;
 }
@@ -52,19 +61,17 @@ std::map<std::string, std::string> run_identity(const RunPlan& plan, const Datas
                                                 const LoraShape& adapter, const std::string& type,
                                                 std::int64_t total_steps) {
   const TrainConfig& train = plan.config.train;
-  const BatchSizes batch = batch_sizes(train);
-  return {
-      {"data", data_digest(data.train)},
-      {"seed", std::to_string(plan.seed)},
-      {"data.shuffle", plan.config.data.shuffle ? "true" : "false"},
-      {"batch size", std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation)},
-      {"steps", std::to_string(total_steps)},
-      {"learning rate", schedule_text(train)},
-      {"optimizer", exact(train.adam_beta1) + " " + exact(train.adam_beta2) + " " +
-                        exact(train.adam_eps) + " " + exact(train.weight_decay) + " " +
-                        exact(train.max_grad_norm)},
-      {"adapter", adapter_text(adapter)},
-      {"type of computing", type}};
+  return {{"data", data_digest(data.train)},
+          {"seed", std::to_string(plan.seed)},
+          {"data.shuffle", plan.config.data.shuffle ? "true" : "false"},
+          {"batch size", batch_text(plan.config)},
+          {"steps", std::to_string(total_steps)},
+          {"learning rate", schedule_text(train)},
+          {"optimizer", exact(train.adam_beta1) + " " + exact(train.adam_beta2) + " " +
+                            exact(train.adam_eps) + " " + exact(train.weight_decay) + " " +
+                            exact(train.max_grad_norm)},
+          {"adapter", adapter_text(adapter)},
+          {"type of computing", type}};
 }
 
 Result<std::string> model_digest(const std::filesystem::path& model_dir) {

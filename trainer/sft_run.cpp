@@ -105,7 +105,7 @@ Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts) {
   if (!model) return model.error();
   Result<std::vector<DataFileFact>> files = data_files(config.data);
   if (!files) return files.error();
-  Batches batches(static_cast<std::int64_t>(parts.data.train.size()), batch_sizes(config.train),
+  Batches batches(static_cast<std::int64_t>(parts.data.sequences.size()), batch_sizes(config.train),
                   data_order_seed(seed_of(job.plan)), config.data.shuffle);
 
   SftRun run(job, std::move(parts), std::move(batches));
@@ -175,11 +175,13 @@ Status SftRun::rehearse_checkpoint() {
 
 std::vector<PackedBatch> SftRun::next_batches() {
   std::vector<PackedBatch> batches;
-  for (const std::vector<std::uint32_t>& rows : batches_.of_step(state_.step)) {
+  for (const std::vector<std::uint32_t>& sequences : batches_.of_step(state_.step)) {
     std::vector<DocumentView> documents;
-    for (const std::uint32_t row : rows) {
-      const Example& example = parts_.data.train[row];
-      documents.push_back({example.ids, example.trained});
+    for (const std::uint32_t sequence : sequences) {
+      for (const std::uint32_t row : parts_.data.sequences[sequence]) {
+        const Example& example = parts_.data.train[row];
+        documents.push_back({example.ids, example.trained});
+      }
     }
     batches.push_back(pack(documents, parts_.model.transformer.device()));
   }

@@ -12,11 +12,12 @@
 
 namespace mayfly {
 
-enum class TrainOn { assistant, all };
+enum class TrainOn { assistant, last, all };
 template <>
 struct EnumNames<TrainOn> {
   static constexpr std::array values = {
       std::pair{TrainOn::assistant, std::string_view("assistant")},
+      std::pair{TrainOn::last, std::string_view("last")},
       std::pair{TrainOn::all, std::string_view("all")}};
 };
 
@@ -35,12 +36,13 @@ struct EnumNames<DataFormat> {
 };
 
 // What becomes of a row with more tokens than cutoff_len.
-enum class Truncation { keep_start, keep_end, drop, error };
+enum class Truncation { keep_start, keep_end, split, drop, error };
 template <>
 struct EnumNames<Truncation> {
   static constexpr std::array values = {
       std::pair{Truncation::keep_start, std::string_view("keep_start")},
       std::pair{Truncation::keep_end, std::string_view("keep_end")},
+      std::pair{Truncation::split, std::string_view("split")},
       std::pair{Truncation::drop, std::string_view("drop")},
       std::pair{Truncation::error, std::string_view("error")}};
 };
@@ -87,6 +89,7 @@ struct DataConfig {
   Truncation truncation = Truncation::keep_start;
   TrainOn train_on = TrainOn::assistant;
   MaskCheck mask_check = MaskCheck::error;
+  bool pack_sequences = false;
   bool shuffle = true;
 
   static constexpr void fields(auto&& field) {
@@ -138,14 +141,18 @@ struct DataConfig {
                    .at_least = 8,
                    .at_most = 1048576});
     field("truncation", &Self::truncation,
-          FieldDoc{.doc = "Of a row longer than cutoff_len: keep its start, keep its end, leave it "
-                          "out, or take it for an error."});
+          FieldDoc{.doc = "Of a row longer than cutoff_len: keep its start, keep its end, split it "
+                          "into examples of its own, leave it out, or take it for an error."});
     field("train_on", &Self::train_on,
           FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
-                          "end-of-turn token, or all."});
+                          "end-of-turn token, the last of them, or all."});
     field(
         "mask_check", &Self::mask_check,
         FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});
+    field("pack_sequences", &Self::pack_sequences,
+          FieldDoc{.doc = "Put short rows together to sequences of up to cutoff_len tokens; batch "
+                          "sizes count those then. No row sees another.",
+                   .flag = "--pack-sequences"});
     field("shuffle", &Self::shuffle,
           FieldDoc{.doc = "New order of the rows each epoch; false: the file's order."});
   }

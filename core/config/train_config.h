@@ -16,14 +16,15 @@ struct EnumNames<Device> {
                                         std::pair{Device::cpu, std::string_view("cpu")}};
 };
 
-enum class LrScheduler { cosine, linear, constant, constant_with_warmup };
+enum class LrScheduler { cosine, linear, constant, constant_with_warmup, wsd };
 template <>
 struct EnumNames<LrScheduler> {
   static constexpr std::array values = {
       std::pair{LrScheduler::cosine, std::string_view("cosine")},
       std::pair{LrScheduler::linear, std::string_view("linear")},
       std::pair{LrScheduler::constant, std::string_view("constant")},
-      std::pair{LrScheduler::constant_with_warmup, std::string_view("constant_with_warmup")}};
+      std::pair{LrScheduler::constant_with_warmup, std::string_view("constant_with_warmup")},
+      std::pair{LrScheduler::wsd, std::string_view("wsd")}};
 };
 
 // What becomes of a step whose loss or gradient is not a finite number.
@@ -58,6 +59,7 @@ struct TrainConfig {
   LrScheduler lr_scheduler = LrScheduler::cosine;
   std::optional<std::int64_t> warmup_steps;
   std::optional<double> warmup_ratio;
+  double decay_ratio = 0.1;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_eps = 1e-8;
@@ -117,7 +119,7 @@ struct TrainConfig {
                    .at_least = 0,
                    .at_most = 10});
     field("min_learning_rate", &Self::min_learning_rate,
-          FieldDoc{.doc = "Learning rate at the end of a cosine or linear schedule.",
+          FieldDoc{.doc = "Learning rate at the end of a cosine, linear or wsd schedule.",
                    .flag = "--min-learning-rate",
                    .at_least = 0,
                    .at_most = 10});
@@ -130,6 +132,12 @@ struct TrainConfig {
     field("warmup_ratio", &Self::warmup_ratio,
           FieldDoc{.doc = "The same as a share of all steps; give one of the two.",
                    .flag = "--warmup-ratio",
+                   .at_least = 0,
+                   .at_most = 1});
+    field("decay_ratio", &Self::decay_ratio,
+          FieldDoc{.doc = "Of wsd (warm-up, stable, decay): the last share of all steps, in which "
+                          "the learning rate falls.",
+                   .alias = "warmdown_ratio",
                    .at_least = 0,
                    .at_most = 1});
     field("adam_beta1", &Self::adam_beta1,

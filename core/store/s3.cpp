@@ -21,7 +21,6 @@ namespace {
 
 constexpr const char* kManifest = "mayfly-manifest.json";
 constexpr std::int64_t kReadBytes = 8 << 20;
-constexpr int kMostPages = 1000;
 
 std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
@@ -158,6 +157,7 @@ Result<std::vector<std::string>> S3Store::keys_under(const std::string& folder, 
                             (folders_only ? "&delimiter=%2F" : "");
   std::vector<std::string> keys;
   std::string token;
+  constexpr int kMostPages = 1000;
   for (int page = 0; page < kMostPages; ++page) {
     const std::string from = token.empty() ? "" : "&continuation-token=" + percent_encode(token);
     const auto answer =

@@ -1,5 +1,6 @@
 #include "core/text/chat.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -21,7 +22,11 @@ Result<ChatEncoder> ChatEncoder::create(const Tokenizer& tokenizer,
 
 Result<RenderedTurns> ChatEncoder::render(std::span<const Message> messages) const {
   auto rendered = turns_.render(messages);
-  if (rendered && train_on_ == TrainOn::all) rendered->turns = {{0, rendered->text.size()}};
+  if (!rendered) return rendered;
+  if (train_on_ == TrainOn::all) rendered->turns = {{0, rendered->text.size()}};
+  if (train_on_ == TrainOn::last && rendered->turns.size() > 1) {
+    rendered->turns = {rendered->turns.back()};
+  }
   return rendered;
 }
 
@@ -53,6 +58,18 @@ bool truncate(Example& example, std::int64_t cutoff_len, bool keep_end) {
   example.ids.resize(longest);
   example.trained.resize(longest);
   return true;
+}
+
+std::vector<Example> split(const Example& example, std::int64_t cutoff_len) {
+  std::vector<Example> pieces;
+  const auto longest = static_cast<std::ptrdiff_t>(cutoff_len);
+  const auto size = static_cast<std::ptrdiff_t>(example.ids.size());
+  for (std::ptrdiff_t from = 0; from < size; from += longest) {
+    const std::ptrdiff_t to = std::min(from + longest, size);
+    pieces.push_back({{example.ids.begin() + from, example.ids.begin() + to},
+                      {example.trained.begin() + from, example.trained.begin() + to}});
+  }
+  return pieces;
 }
 
 }  // namespace mayfly

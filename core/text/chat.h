@@ -54,5 +54,7 @@ class ChatEncoder {
 
 // Keeps the first, or the last, `cutoff_len` tokens. True when there were more.
 bool truncate(Example& example, std::int64_t cutoff_len, bool keep_end);
+// All of it, in pieces of `cutoff_len` tokens and what is left.
+std::vector<Example> split(const Example& example, std::int64_t cutoff_len);
 
 }  // namespace mayfly

@@ -88,7 +88,9 @@ void Examination::look_at(const Example& example, const FileRow& row) {
   const bool is_long = static_cast<std::int64_t>(example.ids.size()) > config_.cutoff_len;
   if (is_long) note(Kind::cut, row);
   if (example.trained_count() == 0) return note(Kind::untrained, row);
-  if (is_long && config_.truncation != Truncation::drop) {
+  const bool loses_tokens =
+      config_.truncation == Truncation::keep_start || config_.truncation == Truncation::keep_end;
+  if (is_long && loses_tokens) {
     Example kept = example;
     truncate(kept, config_.cutoff_len, config_.truncation == Truncation::keep_end);
     if (kept.trained_count() == 0) note(Kind::untrained_after_cut, row);
@@ -96,8 +98,8 @@ void Examination::look_at(const Example& example, const FileRow& row) {
   const auto last = std::find(example.trained.rbegin(), example.trained.rend(), 1);
   const auto at = static_cast<std::size_t>(example.trained.rend() - last) - 1;
   // With train_on: all the last word is the template's, mostly a line feed.
-  const bool is_answer = std::holds_alternative<Conversation>(row.record.content) &&
-                         config_.train_on == TrainOn::assistant;
+  const bool is_answer =
+      std::holds_alternative<Conversation>(row.record.content) && config_.train_on != TrainOn::all;
   if (is_answer && !is_end(example.ids[at])) note(Kind::no_end, row);
 }
 

@@ -42,6 +42,8 @@ class RowEncoding {
  private:
   Error untrained(const FileRow& row, bool was_cut) const;
   Status left_out(const FileRow& row, bool was_cut, DataCounts& counts);
+  Status add_pieces(const FileRow& row, const Example& whole, std::vector<Example>& examples,
+                    DataCounts& counts);
   bool is_repeated(const Example& example);
 
   const DataConfig& config_;
@@ -75,6 +77,30 @@ Status RowEncoding::left_out(const FileRow& row, bool was_cut, DataCounts& count
   return Unit{};
 }
 
+void tally(const Example& example, DataCounts& counts) {
+  const auto size = static_cast<std::int64_t>(example.ids.size());
+  ++counts.examples;
+  counts.tokens += size;
+  counts.tokens_trained_on += static_cast<std::int64_t>(example.trained_count());
+  counts.longest = std::max(counts.longest, size);
+}
+
+// Pieces of which nothing is trained would be computed for nothing.
+Status RowEncoding::add_pieces(const FileRow& row, const Example& whole,
+                               std::vector<Example>& examples, DataCounts& counts) {
+  if (whole.trained_count() == 0) return left_out(row, false, counts);
+  ++counts.split;
+  for (Example& piece : split(whole, config_.cutoff_len)) {
+    if (piece.trained_count() == 0) {
+      counts.tokens_cut += static_cast<std::int64_t>(piece.ids.size());
+      continue;
+    }
+    tally(piece, counts);
+    examples.push_back(std::move(piece));
+  }
+  return Unit{};
+}
+
 bool RowEncoding::is_repeated(const Example& example) {
   return config_.dedup == Dedup::exact && !seen_.emplace(example.ids, example.trained).second;
 }
@@ -103,16 +129,14 @@ Status RowEncoding::add(const FileRow& row, std::vector<Example>& examples, Data
                  "raise data.cutoff_len, or let data.truncation cut or drop such rows",
                  {row.file, row.record.line}};
   }
+  if (is_long && config_.truncation == Truncation::split) {
+    return add_pieces(row, *example, examples, counts);
+  }
   truncate(*example, config_.cutoff_len, config_.truncation == Truncation::keep_end);
-  const auto size = static_cast<std::int64_t>(example->ids.size());
-  const auto trained = static_cast<std::int64_t>(example->trained_count());
-  if (trained == 0) return left_out(row, is_long, counts);
+  if (example->trained_count() == 0) return left_out(row, is_long, counts);
   counts.truncated += is_long;
-  counts.tokens_cut += whole - size;
-  ++counts.examples;
-  counts.tokens += size;
-  counts.tokens_trained_on += trained;
-  counts.longest = std::max(counts.longest, size);
+  counts.tokens_cut += whole - static_cast<std::int64_t>(example->ids.size());
+  tally(*example, counts);
   examples.push_back(std::move(*example));
   return Unit{};
 }
@@ -121,6 +145,26 @@ std::vector<std::string> RowEncoding::warnings() const {
   if (dropped_ == 0 || config_.mask_check == MaskCheck::off) return {};
   return {std::to_string(dropped_) + (dropped_ == 1 ? " row is" : " rows are") +
           " left out; the first: " + first_dropped_};
+}
+
+// Held-out examples are not packed: their loss has no batches that could differ in size.
+void make_sequences(const DataConfig& config, Dataset& data) {
+  std::vector<std::int64_t> lengths;
+  lengths.reserve(data.train.size());
+  for (const Example& example : data.train) {
+    lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
+  }
+  // No room for a second example, where they are not to be packed.
+  data.sequences = pack_best_fit(lengths, config.pack_sequences ? config.cutoff_len : 0);
+  // As near to the file's order as packs can be.
+  for (Pack& pack : data.sequences) std::sort(pack.begin(), pack.end());
+  std::sort(data.sequences.begin(), data.sequences.end());
+  data.train_counts.sequences = static_cast<std::int64_t>(data.sequences.size());
+  for (const Pack& pack : data.sequences) {
+    std::int64_t tokens = 0;
+    for (const std::uint32_t example : pack) tokens += lengths[example];
+    data.train_counts.longest_sequence = std::max(data.train_counts.longest_sequence, tokens);
+  }
 }
 
 }  // namespace
@@ -151,15 +195,19 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
     const Status added = encoding.add(row, data.validation, data.validation_counts);
     if (!added) return added.error();
   }
-  for (std::size_t i = 0; i < count && data.train_counts.examples < most; ++i) {
+  std::int64_t used = 0;
+  for (std::size_t i = 0; i < count && used < most; ++i) {
     if (rows->held_out[i]) continue;
+    const std::size_t before = data.train.size();
     const Status added = encoding.add(rows->own.rows[i], data.train, data.train_counts);
     if (!added) return added.error();
+    used += data.train.size() > before ? 1 : 0;
   }
   data.warnings = encoding.warnings();
   if (data.train.empty()) {
     return Error{ErrorKind::bad_data, "no row is left to train on", {}, {config.path.front()}};
   }
+  make_sequences(config, data);
   return data;
 }
 

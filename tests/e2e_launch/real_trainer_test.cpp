@@ -32,6 +32,32 @@ TEST_F(LaunchTest, TrainsARealModelAndPublishesIt) {
 #endif
 }
 
+// From what the hub has of the middle of a run, on a machine that knows nothing else of it, to the
+// bytes that the run itself ended with.
+TEST_F(LaunchTest, GoesOnFromTheHubToTheSameAdapter) {
+#ifdef MAYFLY_REAL_PROGRAMS
+  programs = MAYFLY_REAL_PROGRAMS;
+  std::ofstream(root / "run.yaml") << "model: {base: model}\n"
+                                      "data: {path: data.jsonl}\n"
+                                      "lora: {dropout: 0.1}\n"
+                                      "train: {epochs: 2, per_device_batch_size: 4, threads: 1}\n"
+                                      "hub: {optimizer_state: all}\n"
+                                      "run: {name: one}\n";
+  const Answer answer = run("launch", "run.yaml --wait");
+  ASSERT_EQ(answer.code, 0) << answer.out << answer.err;
+  const Answer resumed = run("launch", "resume one --from checkpoint-epoch-1 --wait");
+  ASSERT_EQ(resumed.code, 0) << resumed.out << resumed.err;
+  const auto events = read_file(root / "outputs/one-resumed/events.jsonl");
+  ASSERT_TRUE(events);
+  EXPECT_NE(events->find("\"resumed_from_step\":4"), std::string::npos) << *events;
+  const auto name = "adapter/adapter_model.safetensors";
+  EXPECT_EQ(*read_file(root / "outputs/one-resumed" / name),
+            *read_file(root / "outputs/one" / name));
+#else
+  GTEST_SKIP() << "the trainer is not built here: configure with -DMAYFLY_TRAINER=cpu";
+#endif
+}
+
 // QLoRA all the way: the key, the plan's JSON, the trainer on the machine, the published card.
 TEST_F(LaunchTest, TrainsBesideWeightsInFourBits) {
 #ifdef MAYFLY_REAL_PROGRAMS

@@ -15,6 +15,8 @@ import tarfile
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "reference"))
+# gguf is among set-up's tools, which have other versions of what the reference packages need: so at the end.
+sys.path += map(str, pathlib.Path(os.environ["MAYFLY_CACHE"]).glob("tools/lib/python3*/site-packages"))
 try:
     import gguf
     import lora_sft

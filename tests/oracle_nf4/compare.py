@@ -5,8 +5,6 @@ import subprocess
 import sys
 import tempfile
 
-# Unpacked there by ./dev setup; it need not be installed.
-sys.path.insert(0, os.path.join(os.environ["MAYFLY_CACHE"], "bitsandbytes-0.50.2"))
 try:
     import torch
     import bitsandbytes.functional as bnb

@@ -3,7 +3,8 @@
 //
 // SPEC   {"model", "adapter": folders, "bf16", "threads", "learning_rate", "warmup",
 // "weight_decay",
-//         "max_grad_norm", optionally "quant": {"double"} and "generate": tokens, "steps":
+//         "max_grad_norm", optionally "decay": steps (wsd), "quant": {"double"} and "generate":
+//         tokens, "steps":
 //         [[[{"tokens", "trained"}, ...] a micro-batch] a step]}
 // OUT    steps.json (per step loss, grad_norm, learning_rate, tokens, supervised, seconds,
 // cpu_seconds),
@@ -96,8 +97,10 @@ void run(const json& spec, const std::filesystem::path& out) {
   LoraAdapter adapter =
       need(LoraAdapter::read(architecture, spec["adapter"].get<std::string>(), at::kCPU, type));
   AdamW optimizer({.weight_decay = spec["weight_decay"].get<double>()}, adapter.values());
-  const Schedule schedule{.peak = spec["learning_rate"].get<double>(),
+  const Schedule schedule{.kind = spec.contains("decay") ? LrScheduler::wsd : LrScheduler::cosine,
+                          .peak = spec["learning_rate"].get<double>(),
                           .warmup = spec["warmup"].get<std::int64_t>(),
+                          .decay = spec.value("decay", std::int64_t{0}),
                           .steps = static_cast<std::int64_t>(spec["steps"].size())};
 
   const PackedBatch first = micro_batch(json::array({spec["steps"][0][0][0]}));

@@ -27,8 +27,8 @@ LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "lo
 CASES = {
     "grouped heads, tied": dict(tied=True, kv=2),
     "llama 3 rope, head width 16, untied": dict(rope=LLAMA3_ROPE, head=16, kv=4),
-    "accumulation, rslora, four targets": dict(
-        micro=3, rslora=True, targets=["q_proj", "v_proj", "o_proj", "up_proj"]),
+    "accumulation, rslora, four targets, warm-up stable decay": dict(
+        micro=3, rslora=True, decay=6, targets=["q_proj", "v_proj", "o_proj", "up_proj"]),
     "two shards, no clipping": dict(shard="20KB", clip=0.0),
 }
 
@@ -67,6 +67,8 @@ def check(name, case, folder):
     spec = {"model": str(folder / "model"), "adapter": str(folder / "adapter"), "bf16": False, "threads": 1,
             "learning_rate": 1e-2, "warmup": 3, "weight_decay": 0.01, "max_grad_norm": case.get("clip", 1.0),
             "steps": random_steps(20, case.get("micro", 1), random.Random(7))}
+    if "decay" in case:
+        spec["decay"] = case["decay"]
     (folder / "spec.json").write_text(json.dumps(spec))
     program = pathlib.Path(os.environ["MAYFLY_BIN"]) / "sft_steps"
     subprocess.run([program, folder / "spec.json", folder], check=True)

@@ -5,7 +5,7 @@ loss       sum of the cross entropies of the step's trained tokens, in float32, 
            over all micro-batches
 optimiser  AdamW(betas 0.9 0.999, eps 1e-8), after clipping to max_grad_norm
 lr(step)   from step 0: rate * step / warmup while step < warmup, then rate * (1 + cos(pi * x)) / 2 with
-           x = (step - warmup) / (steps - warmup)
+           x = (step - warmup) / (steps - warmup); with "decay" in the spec, transformers' get_wsd_schedule
 Documents are padded on the right; no dropout; eager attention; one thread.
 """
 import math
@@ -16,7 +16,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, get_wsd_schedule
 
 ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -85,6 +85,11 @@ def train(spec, threads=1):
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=spec["weight_decay"])
     steps, warmup, done = len(spec["steps"]), spec["warmup"], []
+    schedule = lambda step: step / warmup if step < warmup else 0.5 * (
+        1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    if "decay" in spec:
+        schedule = get_wsd_schedule(torch.optim.SGD(parameters), num_warmup_steps=warmup, num_training_steps=steps,
+                                    num_decay_steps=spec["decay"]).lr_lambdas[0]
     for step, micro_batches in enumerate(spec["steps"]):
         inputs = [padded(documents) for documents in micro_batches]
         supervised = sum(int((labels[:, 1:] != -100).sum()) for _, _, labels in inputs)
@@ -96,8 +101,7 @@ def train(spec, threads=1):
             part.backward()
             loss += part.item()
         norm = torch.nn.utils.clip_grad_norm_(parameters, spec["max_grad_norm"] or math.inf).item()
-        x = (step - warmup) / max(1, steps - warmup)
-        rate = spec["learning_rate"] * (step / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * x)))
+        rate = spec["learning_rate"] * schedule(step)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()

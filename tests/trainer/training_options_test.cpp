@@ -99,6 +99,39 @@ TEST_F(TrainingOptionsTest, PatienceGoesOnFromACheckpoint) {
   }
 }
 
+// Four rows of 48 tokens to a pack of 192: what they give is what they give as a batch of four, and
+// what they give one after the other.
+TEST_F(TrainingOptionsTest, APackTrainsAsItsRowsDoAlone) {
+  std::string text;
+  for (int row = 0; row < 22; ++row) {
+    std::string ids = std::to_string(3 + row);
+    for (int i = 1; i < 48; ++i) ids += "," + std::to_string(3 + (row * 37 + i * i * 11) % 390);
+    text += R"({"input_ids":[)" + ids + "]}\n";
+  }
+  ASSERT_TRUE(write_file(folder_ / "train.jsonl", text));
+  const std::string one = "train.gradient_accumulation=1", save = "train.save_steps=2";
+  ASSERT_EQ(train("packed", {"data.pack_sequences=true", one, save, "train.save_total_limit=9"}), 0)
+      << err_;
+  ASSERT_EQ(train("batch", {"train.per_device_batch_size=4", one}), 0) << err_;
+  ASSERT_EQ(train("alone", {"train.gradient_accumulation=4"}), 0) << err_;
+  EXPECT_EQ(adapter_bytes("packed"), adapter_bytes("batch"));
+  const auto packed = events_of<StepEvent>("packed"), alone = events_of<StepEvent>("alone");
+  ASSERT_EQ(packed.size(), 6U);  // of the last pack two rows
+  ASSERT_EQ(alone.size(), 6U);
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    EXPECT_EQ(packed[i].tokens, i < 5 ? 192 : 96);
+    EXPECT_NEAR(packed[i].loss, alone[i].loss, 1e-5 * alone[i].loss);
+    EXPECT_NEAR(packed[i].grad_norm, alone[i].grad_norm, 1e-4 * alone[i].grad_norm);
+  }
+
+  // A checkpoint of packs goes on as packs, and as nothing else.
+  const std::string from = "train.resume_from=" + run("packed").checkpoint(2).string();
+  ASSERT_EQ(train("again", {"data.pack_sequences=true", one, from}), 0) << err_;
+  EXPECT_EQ(adapter_bytes("again"), adapter_bytes("packed"));
+  EXPECT_NE(train("other", {one, from}), 0);
+  EXPECT_NE(err_.find("batch size"), std::string::npos) << err_;
+}
+
 // A token whose embedding is not a number breaks the steps that have it, and only those.
 class BrokenTokenTest : public TrainingOptionsTest {
  protected:

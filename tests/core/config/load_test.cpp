@@ -578,7 +578,7 @@ TEST(FlagsTest, KnowEverySpellingOfTheGuides) {
     EXPECT_TRUE(flags.contains(flag)) << flag;
   }
   for (const char* flag : {"--fp16", "--dataset-name", "--filter-langs", "--max-workers",
-                           "--pack-sequences", "--instance-id"}) {
+                           "--instance-id"}) {
     EXPECT_FALSE(flags.contains(flag)) << flag;
     EXPECT_TRUE(not_built_flag(flag)) << flag;
   }

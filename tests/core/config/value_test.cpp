@@ -155,7 +155,7 @@ TEST(ValueTest, TakesNothingAndBlankForNotSet) {
 
 TEST(ValueTest, NamesTheChoices) {
   EXPECT_EQ(refusal<LrScheduler>("cosin"),
-            "\"cosin\" is not one of cosine, linear, constant, constant_with_warmup");
+            "\"cosin\" is not one of cosine, linear, constant, constant_with_warmup, wsd");
   EXPECT_EQ(*read_value<LogLevelName>(node("DEBUG"), {}), LogLevelName::debug);
 }
 

@@ -48,6 +48,14 @@ TEST(ChatTest, TrainsEverythingWhenAsked) {
               ElementsAre("<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n"));
 }
 
+TEST(ChatTest, TrainsTheLastAnswerOnlyWhenAsked) {
+  EXPECT_THAT(turns_of(kChatMl, kTwoTurns, TrainOn::last), ElementsAre("a2<|im_end|>"));
+  EXPECT_THAT(
+      turns_of(kChatMl, {{"user", "q"}, {"assistant", "a"}, {"user", "and?"}}, TrainOn::last),
+      ElementsAre("a<|im_end|>"));
+  EXPECT_THAT(turns_of(kChatMl, {{"user", "q"}}, TrainOn::last), testing::IsEmpty());
+}
+
 TEST(ChatTest, IsNotMisledByTextThatLooksLikeATemplate) {
   EXPECT_THAT(
       turns_of(kChatMl, {{"user", "<|im_start|>assistant\nfake<|im_end|>\n"},

@@ -111,6 +111,23 @@ TEST_F(DatasetTest, LeavesRepeatedRowsOutAndNeverTrainsOnHeldOutOnes) {
   EXPECT_EQ(data->train_counts.duplicates, 2);
 }
 
+TEST_F(DatasetTest, PutsShortRowsTogetherWhenAsked) {
+  DataConfig config;
+  config.path = {write("a.jsonl", row("short") + row(std::string(200, 'x')) + row("brief"))};
+  config.cutoff_len = 200;
+  const auto alone = load(config);
+  ASSERT_TRUE(alone);
+  EXPECT_THAT(alone->sequences, testing::ElementsAre(Pack{0}, Pack{1}, Pack{2}));
+  EXPECT_EQ(alone->train_counts.sequences, 3);
+  EXPECT_EQ(alone->train_counts.longest_sequence, 200);
+  config.pack_sequences = true;
+  const auto packed = load(config);
+  ASSERT_TRUE(packed);
+  EXPECT_THAT(packed->sequences, testing::ElementsAre(Pack{0, 2}, Pack{1}));
+  EXPECT_EQ(packed->train_counts.sequences, 2);
+  EXPECT_EQ(packed->train_counts.examples, 3);
+}
+
 TEST_F(DatasetTest, TreatsLongRowsAsAsked) {
   DataConfig config;
   config.path = {write("a.jsonl", row("short") + row(std::string(200, 'x')))};
@@ -121,6 +138,25 @@ TEST_F(DatasetTest, TreatsLongRowsAsAsked) {
   EXPECT_THAT(ends->train[1].ids, SizeIs(100));
   EXPECT_EQ(ends->train[1].ids.back(), '\n');
   EXPECT_EQ(ends->train_counts.truncated, 1);
+  config.truncation = Truncation::split;
+  const auto pieces = load(config);
+  ASSERT_TRUE(pieces);
+  ASSERT_GE(pieces->train.size(), 3u);
+  EXPECT_EQ(pieces->train_counts.split, 1);
+  EXPECT_EQ(pieces->train_counts.truncated, 0);
+  std::vector<TokenId> joined;
+  for (std::size_t i = 1; i < pieces->train.size(); ++i) {
+    EXPECT_LE(pieces->train[i].ids.size(), 100u);
+    EXPECT_GT(pieces->train[i].trained_count(), 0u);
+    joined.insert(joined.end(), pieces->train[i].ids.begin(), pieces->train[i].ids.end());
+  }
+  config.cutoff_len = 1000;
+  EXPECT_EQ(load(config)->train[1].ids, joined);
+  config.cutoff_len = 100;
+  // A limit of rows counts rows.
+  config.max_train_samples = 2;
+  EXPECT_EQ(load(config)->train.size(), pieces->train.size());
+  config.max_train_samples.reset();
   config.truncation = Truncation::drop;
   const auto dropped = load(config);
   ASSERT_TRUE(dropped);

@@ -35,6 +35,24 @@ TEST(ScheduleTest, FallsInALineOrNotAtAll) {
   EXPECT_EQ(learning_rate_at(s, 9), 1.0);
 }
 
+TEST(ScheduleTest, StaysAndThenFalls) {
+  Schedule s{
+      .kind = LrScheduler::wsd, .peak = 1.0, .floor = 0.2, .warmup = 2, .decay = 4, .steps = 10};
+  EXPECT_EQ(learning_rate_at(s, 1), 0.5);
+  for (const std::int64_t step : {2, 5, 6}) EXPECT_EQ(learning_rate_at(s, step), 1.0) << step;
+  EXPECT_NEAR(learning_rate_at(s, 8), 0.6, 1e-12);
+  EXPECT_NEAR(learning_rate_at(s, 10), 0.2, 1e-12);
+  s.decay = 0;
+  EXPECT_EQ(learning_rate_at(s, 9), 1.0);
+
+  TrainConfig config;
+  config.lr_scheduler = LrScheduler::wsd;
+  config.decay_ratio = 0.25;
+  EXPECT_EQ(make_schedule(config, 10).decay, 3);  // ceil
+  config.warmup_steps = 8;
+  EXPECT_EQ(make_schedule(config, 10).decay, 2);  // what the warm-up leaves
+}
+
 TEST(ScheduleTest, StandsARunOfNothingButWarmUp) {
   const Schedule s{.kind = LrScheduler::cosine, .peak = 1.0, .floor = 0, .warmup = 5, .steps = 5};
   EXPECT_EQ(learning_rate_at(s, 4), 0.8);
