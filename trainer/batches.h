@@ -1,5 +1,6 @@
-// Which sequences (examples, or packs of them) make up which optimizer step. Pure: the same for the same arguments, and any step
-// can be had without those before, which is what makes resuming exact and immediate.
+// Which sequences (examples, or packs of them) make up which optimizer step. Pure: the same for the
+// same arguments, and any step can be had without those before, which is what makes resuming exact
+// and immediate.
 //
 // An epoch is cut into steps of `effective` sequences; its last step has what is left, and no step
 // reaches into the next epoch.
@@ -24,8 +25,8 @@ class Batches {
   // whole steps, as in transformers.
   std::int64_t total_steps(const TrainConfig& train) const;
 
-  // The numbers of the sequences of `step` (from 0), by micro-batch. The order of an epoch is kept between
-  // calls, so going through steps in order is cheap.
+  // The numbers of the sequences of `step` (from 0), by micro-batch. The order of an epoch is kept
+  // between calls, so going through steps in order is cheap.
   std::vector<std::vector<std::uint32_t>> of_step(std::int64_t step);
 
  private:

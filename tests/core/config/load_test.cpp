@@ -577,8 +577,8 @@ TEST(FlagsTest, KnowEverySpellingOfTheGuides) {
                            "--phase"}) {
     EXPECT_TRUE(flags.contains(flag)) << flag;
   }
-  for (const char* flag : {"--fp16", "--dataset-name", "--filter-langs", "--max-workers",
-                           "--instance-id"}) {
+  for (const char* flag :
+       {"--fp16", "--dataset-name", "--filter-langs", "--max-workers", "--instance-id"}) {
     EXPECT_FALSE(flags.contains(flag)) << flag;
     EXPECT_TRUE(not_built_flag(flag)) << flag;
   }
