@@ -116,3 +116,6 @@ target_include_directories(jinja SYSTEM PUBLIC
   ${jinja_shim} ${jinja_dir}/common ${jinja_dir}/vendor)
 target_include_directories(jinja PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(jinja PRIVATE -w -O2)
+set_target_properties(jinja PROPERTIES UNITY_BUILD ${MAYFLY_UNITY} UNITY_BUILD_BATCH_SIZE 3)
+# It specializes templates that a file before it in the same compilation has used.
+set_source_files_properties(${jinja_dir}/common/json.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -38,18 +38,20 @@ DESCRIPTION = ("general.name", "general.size_label", "general.basename", "genera
 SCALED = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64, "rope_theta": 10000.0}
 # The converter knows tokenizers by what becomes of one text, so it does not know the tests' own; and it looks for
-# SentencePiece's package before it reads tokenizer.json.
+# SentencePiece's package before it reads tokenizer.json. One process for all conversions: its imports take longest.
 CONVERT = """
-import sys
-folder, known = sys.argv[1:3]
-sys.path.insert(0, folder)
-sys.argv = sys.argv[2:]
+import json, sys
+sys.path.insert(0, sys.argv[1])
 from conversion import base, llama
 llama.LlamaModel.set_vocab = lambda self: self._set_vocab_gpt2()
-if known == "unknown":
-    base.TextModel.get_vocab_base_pre = lambda self, tokenizer: "smollm"
+find = base.TextModel.get_vocab_base_pre
 import convert_hf_to_gguf
-convert_hf_to_gguf.main()
+for line in sys.stdin:
+    known, *words = json.loads(line)
+    base.TextModel.get_vocab_base_pre = find if known == "known" else lambda self, tokenizer: "smollm"
+    sys.argv = ["convert", *words]
+    convert_hf_to_gguf.main()
+    print("converted", flush=True)
 """
 CASES = {
     "tied, head width 16": dict(tie_word_embeddings=True, head_dim=16),
@@ -64,8 +66,8 @@ def run(*words):
     return json.loads(done.stdout)
 
 
-def converter(folder):
-    """Unpacked next to the test's files."""
+def unpacked_converter(folder):
+    """Its folder, next to the test's files."""
     if not SDIST.exists():
         print(f"skipped: llama.cpp's converter is not there ({SDIST.name}): ./dev setup fetches it")
         sys.exit(77)
@@ -73,14 +75,19 @@ def converter(folder):
         wanted = [m for m in packed.getmembers() if "/vendor/llama.cpp/" in m.name and
                   ("/conversion/" in m.name or "/gguf-py/gguf/" in m.name or m.name.endswith("convert_hf_to_gguf.py"))]
         packed.extractall(folder, members=wanted, filter="data")
-    return next(folder.glob("*/vendor/llama.cpp/convert_hf_to_gguf.py"))
+    return next(folder.glob("*/vendor/llama.cpp"))
 
 
-def convert(script, known, model, out, *options):
-    done = subprocess.run([sys.executable, "-c", CONVERT, script.parent, known, model, "--outfile", out, *options],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return read(out)
+class Converter:
+    def __init__(self, folder):
+        self.said = folder / "converter.log"
+        self.process = subprocess.Popen([sys.executable, "-c", CONVERT, unpacked_converter(folder)], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.said, "w"))
+
+    def convert(self, known, model, out, *options):
+        print(json.dumps([known, *map(str, (model, "--outfile", out, *options))]), file=self.process.stdin, flush=True)
+        assert self.process.stdout.readline() == "converted\n", self.said.read_text()[-3000:]
+        return read(out)
 
 
 def make_model(folder, settings):
@@ -112,14 +119,14 @@ def compare(ours, theirs, case):
     assert more in ({}, {"tokenizer.ggml.add_bos_token": False}), (case, more)
 
 
-def check_smollm2(script, folder):
+def check_smollm2(converter, folder):
     """The real tokenizer, by the name that the converter itself finds for it."""
     model = CACHE / "smollm2-135m-instruct"
     if not model.exists():
         return
     run("export", "--model", model, "--out", folder / "smollm2.gguf", "--type", "q8_0", "--json")
     ours = read(folder / "smollm2.gguf")
-    right, _ = convert(script, "known", model, folder / "reference.gguf", "--vocab-only")
+    right, _ = converter.convert("known", model, folder / "reference.gguf", "--vocab-only")
     compare((({n: v for n, v in ours[0].items() if n in right or n == "tokenizer.ggml.add_bos_token"}), {}), (right | {
         "general.file_type": 7}, {}), "SmolLM2's text")
     print(f"SmolLM2: {len(right)} keys equal, {len(ours[1])} tensors")
@@ -150,7 +157,7 @@ def put_back(model, tensors):
     return model
 
 
-def check(case, script, folder):
+def check(case, converter, folder):
     base, tuned, merged = folder / "model", folder / "adapter", folder / "merged"
     make_model(base, CASES[case])
     lora_sft.new_adapter(base, tuned, rank=8, alpha=20.0, b_std=0.2, seed=4)
@@ -164,7 +171,7 @@ def check(case, script, folder):
         assert told["tensors"] == len(ours[1])
         assert (told["kept_in_f16"] > 0) == (kind == "q8_0" and "no whole blocks" in case), told
         reference = folder / f"reference-{kind}.gguf"
-        compare(ours, convert(script, "unknown", merged, reference, "--outtype", kind), (case, kind))
+        compare(ours, converter.convert("unknown", merged, reference, "--outtype", kind), (case, kind))
         off = ((lora_sft.logits(put_back(lora_sft.load(merged), ours[1]), TOKENS) - right).abs().max() /
                right.abs().max()).item()
         print(f"{case}, {kind}: {len(ours[1])} tensors equal to the converter, logits {off:.1e}")
@@ -172,7 +179,7 @@ def check(case, script, folder):
 
 
 with tempfile.TemporaryDirectory() as temporary:
-    found = converter(pathlib.Path(temporary))
+    found = Converter(pathlib.Path(temporary))
     check_smollm2(found, pathlib.Path(temporary))
     for number, name in enumerate(CASES):
         work = pathlib.Path(temporary) / str(number)
