@@ -24,8 +24,8 @@ std::int64_t longest_of(const PlannedRun& planned) {
 void weigh_on_processor(PlannedRun& planned, std::int64_t there, const std::string& machine) {
   const RunConfig& config = planned.plan.config;
   TrainingShape shape;
-  shape.examples_at_once = batch_sizes(config.train).per_device;
   shape.longest = longest_of(planned);
+  shape.tokens = batch_sizes(config.train).per_device * shape.longest;
   shape.bytes_a_number = config.train.bf16.value_or(true) ? 2 : 4;
   shape.quant = config.quant;
   shape.checkpointing = config.train.gradient_checkpointing;

@@ -99,7 +99,7 @@ TrainingMemory memory_on(const Offer& offer, const Architecture& model, const Ru
   const auto row = gpu_row(offer.gpu);
   const bool wants_float = config.train.bf16.has_value() && !*config.train.bf16;
   TrainingShape shape;
-  shape.examples_at_once = batch_sizes(config.train).per_device;
+  shape.tokens = batch_sizes(config.train).per_device * longest;
   shape.longest = longest;
   shape.quant = config.quant;
   shape.checkpointing = config.train.gradient_checkpointing;

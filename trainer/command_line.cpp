@@ -23,6 +23,7 @@ constexpr std::array<std::pair<const char*, const char*>, 7> kVerbs = {{
      "Examples:\n"
      "  train sft -c run.yaml                on folders of this machine, without agent or hub\n"
      "  train sft -c run.yaml --epochs 3 --set train.eval_steps=50\n"
+     "  train sft -c run.yaml --dry-run      steps and peak memory, without training\n"
      "  train sft --run-dir DIR              a run that has its plan.json, as the agent starts it"},
     {"eval",
      "Print the loss of a model, with or without an adapter, on a file.\n\n"
@@ -53,7 +54,7 @@ constexpr std::array kNotBuilt = {"preprocess", "mid", "rl", "serve", "smoke-tes
 constexpr std::array kTensorTypes = {std::pair{"bf16", TensorType::bf16},
                                      std::pair{"fp16", TensorType::f16},
                                      std::pair{"fp32", TensorType::f32}};
-constexpr std::array kNotBuiltFlags = {"--dry-run", "--debug", "--rank", "--world"};
+constexpr std::array kNotBuiltFlags = {"--debug", "--rank", "--world"};
 
 constexpr std::array kGgufTypes = {
     std::pair{"f16", GgufType::f16}, std::pair{"q8_0", GgufType::q8_0},
@@ -125,6 +126,9 @@ class VerbParser {
   void add_sft() {
     app_.add_option("--run-dir", line_.run_dir, "Run directory with its plan.json")
         ->type_name("DIR");
+    app_.add_flag(
+        "--dry-run", line_.dry_run,
+        "Say how many steps there would be and what memory they would take; train nothing");
     each(
         "-c,--config", [this](const std::string& file) { line_.config_files.push_back(file); },
         "Run file; may be given several times, the later one wins", "FILE")

@@ -60,6 +60,7 @@ struct ExportFlags {
 struct TrainCommandLine {
   std::string verb = "sft";  // sft, eval, generate, chat, merge, export, env
   std::string run_dir;       // of sft: started by the agent
+  bool dry_run = false;      // of sft
   std::vector<std::string> config_files;
   std::vector<CommandLineValue> settings;
   ModelFlags model;

@@ -113,7 +113,6 @@ Result<LocalPlan> make_local_plan(const RunConfig& config, Clock& clock) {
   made.directory = RunDirectory{plan.run_dir};
   made.unused = unused_fields(plan.config);
 
-  if (Status folders = make_folders(made.directory.logs()); !folders) return folders.error();
   std::error_code code;
   if (fs::exists(made.directory.plan(), code)) {
     const Result<RunPlan> earlier = read_plan(made.directory.plan().string());
@@ -121,11 +120,16 @@ Result<LocalPlan> make_local_plan(const RunConfig& config, Clock& clock) {
     plan.run_id = earlier->run_id;
     plan.created_at = earlier->created_at;
   }
-  const std::string text = json_text(plan_to_json(plan));
-  if (Status written = write_file(made.directory.plan(), text); !written) return written.error();
-  const Status written = write_file(made.directory.resolved_config(), resolved_yaml(plan.config));
-  if (!written) return written.error();
   return made;
+}
+
+Status write_local_plan(const LocalPlan& local) {
+  const RunDirectory& run = local.directory;
+  if (Status folders = make_folders(run.logs()); !folders) return folders;
+  if (Status written = write_file(run.plan(), json_text(plan_to_json(local.plan))); !written) {
+    return written;
+  }
+  return write_file(run.resolved_config(), resolved_yaml(local.plan.config));
 }
 
 }  // namespace mayfly

@@ -19,10 +19,12 @@ struct LocalPlan {
   std::vector<std::string> unused;  // what the config asks for and this way of training does not do
 };
 
-// Chooses the run's name, makes its folder and writes plan.json into it. A run of that name that is
-// there already is gone on with, under its own id. train.resume_from: latest means the newest run
-// of the same model, data and size.
-// Errors: not_found (the model is not a folder), invalid_config, those of write_file.
+// Chooses the run's name; changes nothing on disk. A run of that name that is there already is gone
+// on with, under its own id. train.resume_from: latest means the newest run of the same model, data
+// and size. Errors: not_found (the model is not a folder), invalid_config, those of read_plan.
 Result<LocalPlan> make_local_plan(const RunConfig& config, Clock& clock);
+
+// Makes the run's folder, with plan.json in it. Errors: those of write_file.
+Status write_local_plan(const LocalPlan& local);
 
 }  // namespace mayfly

@@ -20,6 +20,7 @@
 #include "trainer/evaluate.h"
 #include "trainer/export_verbs.h"
 #include "trainer/failure.h"
+#include "trainer/forecast.h"
 #include "trainer/local_plan.h"
 #include "trainer/report.h"
 #include "trainer/sft.h"
@@ -97,6 +98,18 @@ Result<FinishedEvent> train(const TrainCommandLine& line, const RunPlan& plan,
   return error;
 }
 
+std::vector<Error> run_dry(const TrainCommandLine& line, RunPlan plan) {
+  if (plan.model_dir.empty()) plan.model_dir = RunDirectory{plan.run_dir}.model().string();
+  const TrainConfig& train = plan.config.train;
+  set_threads(train.threads);
+  const Result<ComputeDevice> device = choose_device(train.device, train.bf16);
+  if (!device) return {device.error()};
+  const Result<Forecast> result = forecast(plan, *device);
+  if (!result) return {result.error()};
+  print(line.json ? forecast_json(*result) : forecast_text(*result));
+  return {};
+}
+
 std::vector<Error> run_planned(const TrainCommandLine& line) {
   if (!line.config_files.empty() || !line.settings.empty()) {
     return {Error{ErrorKind::usage, "--run-dir takes everything from its plan.json",
@@ -106,6 +119,7 @@ std::vector<Error> run_planned(const TrainCommandLine& line) {
   const RunDirectory run{fs::absolute(line.run_dir, code)};
   const Result<RunPlan> plan = read_plan(run.plan().string());
   if (!plan) return {plan.error()};
+  if (line.dry_run) return run_dry(line, *plan);
   const Result<FinishedEvent> finished = train(line, *plan, run, {});
   if (!finished) return {finished.error()};
   return {};
@@ -120,6 +134,8 @@ std::vector<Error> run_alone(const TrainCommandLine& line) {
   SystemClock clock;
   const Result<LocalPlan> local = make_local_plan(loaded.config, clock);
   if (!local) return {local.error()};
+  if (line.dry_run) return run_dry(line, local->plan);
+  if (Status written = write_local_plan(*local); !written) return {written.error()};
   const Result<FinishedEvent> finished = train(line, local->plan, local->directory, local->unused);
   if (!finished) return {finished.error()};
   const std::string path =

@@ -59,8 +59,7 @@ std::int64_t kept_numbers(const Architecture& model, const LoraConfig& lora,
 }
 
 std::int64_t attention_and_logits(const Architecture& model, const TrainingShape& shape) {
-  const std::int64_t tokens = shape.examples_at_once * shape.longest;
-  const std::int64_t logits = tokens * model.vocabulary * shape.bytes_a_number;
+  const std::int64_t logits = shape.tokens * model.vocabulary * shape.bytes_a_number;
   // Layers with a window that an example exceeds have no fused attention on a GPU, nor have those
   // with a soft cap.
   bool has_masks = model.soft_caps.attention > 0;
@@ -69,7 +68,8 @@ std::int64_t attention_and_logits(const Architecture& model, const TrainingShape
   }
   const std::int64_t products = 4 * kFloat * model.heads * shape.longest * shape.longest;
   if (!shape.fused) return products + 5 * kLogitSlice;
-  return std::min(kGpuLogitSlice, logits) + (has_masks ? products : kFloat * tokens * model.heads);
+  return std::min(kGpuLogitSlice, logits) +
+         (has_masks ? products : kFloat * shape.tokens * model.heads);
 }
 
 bool is_target(const LoraConfig& lora, std::string_view name) {
@@ -93,18 +93,18 @@ std::int64_t adapter_parameters(const Architecture& model, const LoraConfig& lor
 TrainingMemory training_memory(const Architecture& model, const LoraConfig& lora,
                                const TrainingShape& shape) {
   const std::int64_t bytes = shape.bytes_a_number;
-  const std::int64_t tokens = shape.examples_at_once * shape.longest;
   TrainingMemory memory;
   memory.weights = weight_bytes(model, shape);
   memory.adapter = adapter_parameters(model, lora) * kFloat;
   memory.optimizer = 3 * memory.adapter;
   memory.activations =
-      tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
-  memory.working =
-      tokens * bytes * (4 * model.ff_width + 6 * model.width) + attention_and_logits(model, shape);
+      shape.tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
+  memory.working = shape.tokens * bytes * (4 * model.ff_width + 6 * model.width) +
+                   attention_and_logits(model, shape);
   // A block that is made again is there whole while its gradients are made.
   if (shape.checkpointing == Checkpointing::blocks) {
-    memory.working += tokens * bytes * 2 * (model.width + model.query_width() + model.kv_width());
+    memory.working +=
+        shape.tokens * bytes * 2 * (model.width + model.query_width() + model.kv_width());
   }
   memory.reserve = memory.total() / 10 + kDriver;
   return memory;

@@ -31,9 +31,9 @@
 namespace mayfly {
 
 struct TrainingShape {
-  std::int64_t examples_at_once = 1;  // train.per_device_batch_size
-  std::int64_t longest = 1024;        // tokens of the longest example
-  int bytes_a_number = 2;             // 2: bfloat16, 4: float32
+  std::int64_t tokens = 1024;   // of the largest micro-batch
+  std::int64_t longest = 1024;  // tokens of the longest example
+  int bytes_a_number = 2;       // 2: bfloat16, 4: float32
   QuantConfig quant = {};
   Checkpointing checkpointing = Checkpointing::off;
   // No matrix (H, T, T), and logits that become their gradient in place: the CPU, and GPUs from

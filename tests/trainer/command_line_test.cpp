@@ -54,7 +54,7 @@ TEST(TrainCommandLineTest, RefusesByNameWhatIsNotBuilt) {
     EXPECT_EQ(error.kind, ErrorKind::unsupported);
     EXPECT_NE(error.message.find(verb), std::string::npos);
   }
-  EXPECT_EQ(refused({"sft", "--dry-run"}).kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused({"sft", "--debug"}).kind, ErrorKind::unsupported);
   EXPECT_EQ(refused({"sft", "--fp16", "true"}).kind, ErrorKind::unsupported);
 }
 

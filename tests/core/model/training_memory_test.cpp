@@ -53,7 +53,7 @@ TEST(TrainingMemoryTest, CountsFusedProjectionsAsOneAdapterEach) {
 
 TEST(TrainingMemoryTest, CountsWhatNormsKeepAndWhatMasksCost) {
   const LoraConfig lora;
-  TrainingShape shape{1, 1024, 2};
+  TrainingShape shape{1024, 1024, 2};
   shape.fused = true;
   const TrainingMemory plain = training_memory(llama_8b(), lora, shape);
   Architecture normed = llama_8b();
@@ -74,18 +74,18 @@ TEST(TrainingMemoryTest, CountsWhatNormsKeepAndWhatMasksCost) {
 TEST(TrainingMemoryTest, ComesCloseToWhatWasMeasuredOnAProcessor) {
   LoraConfig lora;
   lora.r = 16;
-  const TrainingMemory half = training_memory(smollm2(), lora, {4, 256, 2});
+  const TrainingMemory half = training_memory(smollm2(), lora, {4 * 256, 256, 2});
   EXPECT_GT(gib(half.total() - half.reserve) + 0.3, 0.80 * 1.24);
   EXPECT_LT(gib(half.total() - half.reserve) + 0.3, 1.10 * 1.24);
 }
 
 TEST(TrainingMemoryTest, GrowsWithWhatIsComputedAtOnce) {
   const LoraConfig lora;
-  const TrainingMemory one = training_memory(llama_8b(), lora, {1, 1024, 2});
-  const TrainingMemory two = training_memory(llama_8b(), lora, {2, 1024, 2});
+  const TrainingMemory one = training_memory(llama_8b(), lora, {1024, 1024, 2});
+  const TrainingMemory two = training_memory(llama_8b(), lora, {2 * 1024, 1024, 2});
   EXPECT_EQ(two.activations, 2 * one.activations);
   EXPECT_EQ(two.weights, one.weights);
-  const TrainingMemory wide = training_memory(llama_8b(), lora, {1, 1024, 4});
+  const TrainingMemory wide = training_memory(llama_8b(), lora, {1024, 1024, 4});
   EXPECT_EQ(wide.weights, 2 * one.weights);
   EXPECT_EQ(wide.optimizer, one.optimizer);  // always float32
   // 8 billion parameters in bfloat16 fit 24 GB and do not fit 16.
@@ -117,14 +117,14 @@ TEST(MemoryGoalTest, EightBillionParametersFit) {
   LoraConfig lora;
   lora.r = 16;
   TrainingShape shape;
-  shape.longest = 8192;
+  shape.tokens = shape.longest = 8192;
   shape.fused = true;
   shape.checkpointing = Checkpointing::feed_forward;
   const TrainingMemory selective = training_memory(llama_8b(), lora, shape);
   EXPECT_LE(selective.activations + selective.working, 12'000'000'000);
   EXPECT_GE(selective.activations + selective.working, 10'000'000'000) << "counts what is kept";
 
-  shape.longest = 2048;
+  shape.tokens = shape.longest = 2048;
   shape.quant.bits = QuantBits::four;
   shape.checkpointing = Checkpointing::blocks;
   const TrainingMemory qlora = training_memory(llama_8b(), lora, shape);

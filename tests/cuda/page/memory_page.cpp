@@ -15,7 +15,7 @@ std::string gigabytes(std::int64_t bytes) {
 }
 
 std::string row(bool quantized, std::int64_t tokens, Checkpointing checkpointing) {
-  TrainingShape shape{.examples_at_once = 1,
+  TrainingShape shape{.tokens = tokens,
                       .longest = tokens,
                       .bytes_a_number = 2,
                       .quant = {},

@@ -73,7 +73,7 @@ std::pair<double, double> memory_of(const Architecture& architecture, Checkpoint
   LoraConfig lora;
   lora.r = 4;
   const TrainingMemory expected = training_memory(architecture, lora,
-                                                  {.examples_at_once = 1,
+                                                  {.tokens = 512,
                                                    .longest = 512,
                                                    .bytes_a_number = 4,
                                                    .quant = {},
