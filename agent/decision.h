@@ -74,6 +74,7 @@ class Decision {
   // decision_ending.cpp: limits, and the end of the instance.
   void keep_deadlines();
   bool is_working() const;
+  void decide_exit_code();
   void conclude();
   void destroy();
   void take_in_destroying();

@@ -38,8 +38,12 @@ bool Decision::is_working() const {
   return state_.stage == Stage::fetching || state_.stage == Stage::training;
 }
 
-void Decision::conclude() {
+void Decision::decide_exit_code() {
   state_.exit_code = static_cast<int>(ending_code(policy_, state_, seen_.fetch.error));
+}
+
+void Decision::conclude() {
+  decide_exit_code();
   const bool failed = state_.reason == StopReason::failed || state_.reason == StopReason::stalled;
   const bool done = state_.reason == StopReason::finished;
   const AtEnd at_end = failed ? limit_.limits.on_failure : limit_.limits.on_complete;
@@ -54,9 +58,7 @@ void Decision::conclude() {
 void Decision::destroy() {
   assert(state_.reason != StopReason::none);
   if (is_ending()) return;
-  if (!state_.exit_code) {
-    state_.exit_code = static_cast<int>(ending_code(policy_, state_, seen_.fetch.error));
-  }
+  if (!state_.exit_code) decide_exit_code();
   kill_trainer();
   enter(Stage::destroying);
   state_.next_destroy_at = seen_.age;

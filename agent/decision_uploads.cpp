@@ -123,6 +123,7 @@ void Decision::upload() {
   if (!state_.logs_sent && !out_of_time) {
     state_.logs_sent = true;
     state_.status_sent_at = seen_.age;
+    decide_exit_code();  // the status beside the logs is the last that leaves the machine
     return act({.kind = ActionKind::send_logs});
   }
   const bool logs_over = state_.logs_done || seen_.age - state_.status_sent_at >= kLogsTake;

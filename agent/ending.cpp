@@ -26,7 +26,10 @@ ExitCode failure_code(const AgentState& state, const std::optional<Error>& fetch
   for (const auto& [word, code] : kWords) {
     if (state.failure_kind == word) return code;
   }
-  return fetch_error ? exit_code(fetch_error->kind) : ExitCode::training_failed;
+  if (!fetch_error || fetch_error->kind == ErrorKind::unsupported) {
+    return ExitCode::training_failed;  // `usage` says that nothing was started
+  }
+  return exit_code(fetch_error->kind);
 }
 
 }  // namespace

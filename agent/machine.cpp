@@ -227,12 +227,8 @@ UploadQueue& Machine::queue_of(int sink) {
 void Machine::send_upload(const Action& action) {
   const auto fail = [&](Error error) { fail_upload(action.label, action.sink, std::move(error)); };
   if (uploads_.empty()) return fail({ErrorKind::invalid_config, "there is no hub"});
-  // The result itself is for people; what a run goes on from is a checkpoint.
-  const bool whole =
-      action.label != "main" && parts_.plan.config.hub.optimizer_state == OptimizerState::all;
   Result<std::vector<StoreUpload>> files =
-      whole ? freeze_whole_folder(run_, action.folder, action.label)
-            : freeze_folder(run_, action.folder, action.label);
+      freeze_folder(run_, action.folder, action.label, parts_.plan.config.hub.optimizer_state);
   if (!files) return fail(files.error());
   queue_of(action.sink)
       .push({.label = action.label,
@@ -312,7 +308,8 @@ void Machine::look_at_layers(SteadyTime now) {
 void Machine::report(const AgentState& state) {
   RunStatus status = make_status(parts_.plan, parts_.instance, parts_.policy, state,
                                  parts_.created_at, parts_.clock.now(), age_->age());
-  std::string changed = status.state + status.reason + std::to_string(status.step);
+  std::string changed = status.state + status.reason + std::to_string(status.step) +
+                        std::to_string(status.exit_code.value_or(-1));
   for (const UploadReport& upload : status.uploads) changed += upload.state;
   const SteadyTime now = parts_.clock.steady_now();
   if (reported_at_ && now - *reported_at_ < kReportEvery && changed == reported_) return;

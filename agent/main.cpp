@@ -13,9 +13,11 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -56,6 +58,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kTurnEvery = 250ms;
+constexpr auto kMemoryTakes = 5s;
 constexpr const char* kUsage =
     "usage: agent run --plan FILE --secrets FILE [--heartbeat FILE] [--trainer-unit UNIT] |\n"
     "       rescue --plan FILE --secrets FILE [--trainer-unit UNIT] | install --root DIR |\n"
@@ -221,9 +224,33 @@ AgentState failed_start(AgentState state, const Error& error) {
   return state;
 }
 
+// As much as a thread's stack or a child takes; it is never touched, so asking costs microseconds.
+bool gets_memory() {
+  constexpr std::size_t kBytes = 1 << 20;
+  void* const piece =
+      ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (piece == MAP_FAILED) return false;
+  ::munmap(piece, kBytes);
+  return true;
+}
+
+// Without memory nothing can be started, no trainer and no destroy call, and that must not be taken
+// for their failure: so nothing is decided meanwhile, and where it stays so, the next life of the
+// agent may get what this one does not.
+void wait_for_memory() {
+  for (auto waited = 0ms; !gets_memory(); waited += kTurnEvery) {
+    if (waited >= kMemoryTakes) {
+      log_error("the system gives no memory any more: starting anew");
+      std::_Exit(static_cast<int>(ExitCode::out_of_memory));
+    }
+    std::this_thread::sleep_for(kTurnEvery);
+  }
+}
+
 [[noreturn]] void run_for_ever(Machine& machine, const AgentPolicy& policy, AgentState state,
                                int signals, Heartbeat& heartbeat) {
   while (!state.gone) {
+    wait_for_memory();
     state = take_turn(policy, state, machine);
     heartbeat.beat(first_deadline(limits_now(policy, state)).destroy_at - machine.age());
     machine.report(state);

@@ -84,11 +84,8 @@ bool may_pass(ErrorKind kind) {
 
 Status upload(const Rescued& what, const RunPlan& plan,
               const std::vector<std::shared_ptr<Store>>& sinks, Clock& clock) {
-  const bool whole = what.label != "main" && plan.config.hub.optimizer_state == OptimizerState::all;
-  const RunDirectory run{plan.run_dir};
-  const Result<std::vector<StoreUpload>> files =
-      whole ? freeze_whole_folder(run, what.folder, what.label)
-            : freeze_folder(run, what.folder, what.label);
+  const Result<std::vector<StoreUpload>> files = freeze_folder(
+      RunDirectory{plan.run_dir}, what.folder, what.label, plan.config.hub.optimizer_state);
   if (!files) return files.error();
   std::vector<std::unique_ptr<UploadQueue>> queues;
   for (const auto& sink : sinks) queues.push_back(std::make_unique<UploadQueue>(*sink, clock));

@@ -164,8 +164,10 @@ class Unfinished {
     // The trainer is another user, and the umask may be a strict one.
     std::error_code code;
     fs::permissions(files_, fs::perms(0755), code);
-    for (const auto& entry : fs::recursive_directory_iterator(files_, code)) {
-      if (entry.is_directory()) fs::permissions(entry.path(), fs::perms(0755), code);
+    fs::recursive_directory_iterator entry(files_, code);
+    for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
+      std::error_code gone;
+      if (entry->is_directory(gone)) fs::permissions(entry->path(), fs::perms(0755), gone);
     }
     if (const Status stamped = write_file(files_ / kStamp, stamp_of(wheels_)); !stamped) {
       return stamped;

@@ -208,7 +208,7 @@ constexpr Age kDeathTakes = std::chrono::seconds(10);   // SIGKILL to going on w
 constexpr Age kArmingTakes = std::chrono::minutes(10);  // all self-tests, tried again and again
 constexpr Age kHubTakes = std::chrono::seconds(5);      // to answer, where we can do without it
 constexpr Age kTestAgain = std::chrono::seconds(10);
-constexpr Age kStackTakes = std::chrono::seconds(30);  // the trainer's printing of its stack
+constexpr Age kStackTakes = std::chrono::seconds(5);  // the trainer's printing of its stack
 // Of the two minutes that AWS gives, the shortest notice of all providers that give one
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html).
 constexpr Age kReclaimTakes = std::chrono::seconds(100);

@@ -92,8 +92,21 @@ Result<std::vector<StoreUpload>> sources_in(const RunDirectory& run, const std::
   return sources;
 }
 
-Result<std::vector<StoreUpload>> freeze_files(const RunDirectory& run, const std::string& folder,
-                                              const std::string& label, Frozen what) {
+}  // namespace
+
+bool is_published(const std::string& name) {
+  constexpr std::array kNames = {
+      "adapter_model.safetensors", "adapter_config.json", "README.md",  "special_tokens_map.json",
+      "chat_template.jinja",       "vocab.json",          "merges.txt", "added_tokens.json"};
+  return name.starts_with("tokenizer") ||
+         std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
+                                               const std::string& label,
+                                               OptimizerState optimizer_state) {
+  const bool everything = label != "main" && optimizer_state == OptimizerState::all;
+  const Frozen what = everything ? Frozen::everything : Frozen::adapter;
   const fs::path frozen = frozen_path(run, label);
   std::vector<StoreUpload> files = files_in(frozen, what);
   if (!files.empty()) return files;
@@ -111,27 +124,6 @@ Result<std::vector<StoreUpload>> freeze_files(const RunDirectory& run, const std
     return while_doing("freezing " + label, done.error());
   log_warn("uploading " + folder + " from its place: " + done.error().message);
   return *sources;
-}
-
-}  // namespace
-
-bool is_published(const std::string& name) {
-  constexpr std::array kNames = {
-      "adapter_model.safetensors", "adapter_config.json", "README.md",  "special_tokens_map.json",
-      "chat_template.jinja",       "vocab.json",          "merges.txt", "added_tokens.json"};
-  return name.starts_with("tokenizer") ||
-         std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
-
-Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
-                                               const std::string& label) {
-  return freeze_files(run, folder, label, Frozen::adapter);
-}
-
-Result<std::vector<StoreUpload>> freeze_whole_folder(const RunDirectory& run,
-                                                     const std::string& folder,
-                                                     const std::string& label) {
-  return freeze_files(run, folder, label, Frozen::everything);
 }
 
 void remove_frozen(const RunDirectory& run, const std::string& label) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/config/hub_config.h"
 #include "core/result.h"
 #include "core/run/directory.h"
 #include "core/store/store.h"
@@ -20,18 +21,16 @@ namespace mayfly {
 // list.
 bool is_published(const std::string& file_name);
 
-// The frozen files of `folder` (relative to the run directory) for `label`: those that its manifest
-// names and that are to be published; those of an earlier call if they are there. Errors: not_found
-// (neither is there, or nothing in it is to be published), corrupt (the folder is not whole),
-// no_space, refused (a link in the place of a file: the trainer's user could have it point at what
-// only the agent may read).
+// The frozen files of `folder` (relative to the run directory) for `label`: of those that its
+// manifest names, the ones that are to be published; those of an earlier call if they are there.
+// With OptimizerState::all a checkpoint's are all that the manifest names and itself, which is what
+// a run needs to go on from it on another machine; the result, `main`, is for people and never has
+// more. Errors: not_found (neither is there, or nothing in it is to be published), corrupt (the
+// folder is not whole), no_space, refused (a link in the place of a file: the trainer's user could
+// have it point at what only the agent may read).
 Result<std::vector<StoreUpload>> freeze_folder(const RunDirectory& run, const std::string& folder,
-                                               const std::string& label);
-// The same with all that the manifest names, optimizer state too, and the manifest itself: what a
-// run needs to go on from it on another machine (hub.optimizer_state).
-Result<std::vector<StoreUpload>> freeze_whole_folder(const RunDirectory& run,
-                                                     const std::string& folder,
-                                                     const std::string& label);
+                                               const std::string& label,
+                                               OptimizerState optimizer_state);
 void remove_frozen(const RunDirectory& run, const std::string& label);
 
 // SHA-256 of the lines "<sha256>  <path>\n", sorted by path: what `sha256sum` prints of them.

@@ -1,9 +1,8 @@
 #include "core/atomic_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -59,17 +58,30 @@ bool is_plain_file(const std::filesystem::path& path) {
   return std::filesystem::symlink_status(path, code).type() == std::filesystem::file_type::regular;
 }
 
+// Not by streams: `out << in.rdbuf()` takes an error of the disk for the end of the file.
 Result<std::string> read_file(const fs::path& path) {
-  std::error_code code;
-  if (fs::is_directory(path, code)) {
-    return Error{ErrorKind::not_found, "reading " + path.string() + ": it is a folder"};
+  const std::string doing = "reading " + path.string();
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return system_error(doing, errno);
+  if (S_ISDIR(info.st_mode)) return Error{ErrorKind::not_found, doing + ": it is a folder"};
+  // Files below /proc have no size; any other may have grown meanwhile.
+  constexpr std::size_t kLeastBytes = 4096;
+  std::string text;
+  std::size_t size = 0;
+  for (;;) {
+    if (size == text.size()) {
+      const auto expected = static_cast<std::size_t>(info.st_size) + 1;
+      text.resize(size == 0 ? std::max(expected, kLeastBytes) : 2 * size);
+    }
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(doing, errno);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
   }
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return system_error("reading " + path.string(), errno != 0 ? errno : ENOENT);
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (in.bad()) return Error{ErrorKind::corrupt, "cannot read " + path.string() + " to its end"};
-  return std::move(out).str();
+  text.resize(size);
+  return text;
 }
 
 Status write_file(const fs::path& path, std::string_view bytes, unsigned mode) {
@@ -130,10 +142,12 @@ Status append_line(const fs::path& path, std::string_view line) {
 
 Status publish_folder(const fs::path& folder, const fs::path& target) {
   std::error_code code;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, code)) {
-    const bool is_folder = entry.is_directory();
-    if (!is_folder && !entry.is_regular_file()) continue;
-    if (Status synced = sync_path(entry.path(), is_folder ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+  fs::recursive_directory_iterator entry(folder, code);
+  for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
+    std::error_code gone;
+    const bool is_folder = entry->is_directory(gone);
+    if (!is_folder && !entry->is_regular_file(gone)) continue;
+    if (Status synced = sync_path(entry->path(), is_folder ? O_RDONLY | O_DIRECTORY : O_RDONLY);
         !synced) {
       return synced;
     }

@@ -4,22 +4,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+
+#include "core/atomic_file.h"
 
 namespace mayfly {
 
 namespace {
-
-// Files below /proc have no size; they are read until they end.
-std::optional<std::string> read_proc(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (in.bad()) return std::nullopt;
-  return std::move(out).str();
-}
 
 // "pid (name) state ppid pgrp session ... starttime ...": the name may hold spaces and brackets,
 // so the fields are counted from its last bracket (proc(5), /proc/pid/stat).
@@ -39,7 +29,7 @@ std::optional<ProcessInfo> parse_stat(pid_t pid, const std::string& text) {
 }  // namespace
 
 std::optional<ProcessInfo> find_process(pid_t pid) {
-  const auto text = read_proc("/proc/" + std::to_string(pid) + "/stat");
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/stat");
   if (!text) return std::nullopt;
   return parse_stat(pid, *text);
 }
@@ -58,7 +48,7 @@ std::vector<ProcessInfo> all_processes() {
 }
 
 ProcessVariable process_variable(pid_t pid, std::string_view name) {
-  const auto text = read_proc("/proc/" + std::to_string(pid) + "/environ");
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/environ");
   if (!text) return {};
   ProcessVariable found{Readable::yes, std::nullopt};
   std::string_view rest = *text;
@@ -74,7 +64,8 @@ ProcessVariable process_variable(pid_t pid, std::string_view name) {
 }
 
 std::string boot_id() {
-  std::string id = read_proc("/proc/sys/kernel/random/boot_id").value_or("");
+  const Result<std::string> read = read_file("/proc/sys/kernel/random/boot_id");
+  std::string id = read ? *read : "";
   while (!id.empty() && id.back() == '\n') id.pop_back();
   return id;
 }

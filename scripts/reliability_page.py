@@ -12,6 +12,7 @@ SUITES = [
     ("simulated", "the agent's decisions in a simulated world: lost replies, late listings, refused calls, clocks, full disks, "
                   "crashes between any two acts, hung trainers, reclaims; invariants I1-I8 and an end within 20 minutes"),
     ("killed_at_calls", "whole runs whose agent is killed at the n-th system call of each kind it makes"),
+    ("without_memory", "whole runs whose agent gets no more memory from the n-th time on that it asks the system for some"),
     ("killed_at_random", "whole runs whose agent, trainer or both are killed at random moments; same bytes as undisturbed"),
     ("killed_launcher", "the launcher killed at every step of creating; afterwards `launch reap`"),
     ("killed_cloud_launch", "the launcher killed at moments of making and setting up a machine at a fake cloud; afterwards `launch reap`"),

@@ -4,14 +4,15 @@
 # Each suite's whole output is in build/soak/SUITE.log; what it found in figures are its lines "figures: ...".
 # shellcheck shell=bash disable=SC2154  # root, logs: ./dev
 
-soak_suites="simulated killed_at_calls killed_at_random killed_launcher killed_cloud_launch power_cut network long_life boots fuzzed"
+soak_suites="simulated killed_at_calls without_memory killed_at_random killed_launcher killed_cloud_launch power_cut network long_life boots fuzzed"
 
 # soak_command SUITE: prints it.
 soak_command() {
   local bin=build/$whole/bin
   case $1 in
     simulated) say "$bin/agent_sim --seeds ${MAYFLY_SEEDS:-100000}" ;;
-    killed_at_calls) say "$bin/e2e_kill_tests --gtest_filter=SyscallKillTest.*" ;;
+    killed_at_calls) say "$bin/e2e_kill_tests --gtest_filter=SyscallKillTest.AnAgentKilled*" ;;
+    without_memory) say "$bin/e2e_kill_tests --gtest_filter=SyscallKillTest.AnAgentThatGetsNoMoreMemory*" ;;
     killed_at_random) say "$bin/e2e_kill_tests --gtest_filter=KillTest.*" ;;
     killed_launcher) say "$bin/e2e_launch_tests --gtest_filter=KilledLaunchTest.*" ;;
     killed_cloud_launch) say "$bin/e2e_cloud_tests --gtest_filter=KilledCloudLaunchTest.*" ;;
@@ -33,7 +34,8 @@ soak() {
   build_preset "$whole"
   mkdir -p build/soak
   export MAYFLY_SOAK=1 MAYFLY_CACHE=$cache MAYFLY_BIN=$root/build/$whole/bin
-  export MAYFLY_KILL_POINTS=${MAYFLY_KILL_POINTS:-500} MAYFLY_KILLED_RUNS=${MAYFLY_KILLED_RUNS:-100}
+  export MAYFLY_KILL_POINTS=${MAYFLY_KILL_POINTS:-500} MAYFLY_KILLED_RUNS=${MAYFLY_KILLED_RUNS:-100} \
+    MAYFLY_MEMORY_POINTS=${MAYFLY_MEMORY_POINTS:-300}
   for suite in $suites; do
     started=$SECONDS status=0
     printf '%-19s ' "$suite"

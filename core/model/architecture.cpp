@@ -285,8 +285,11 @@ Result<Architecture> architecture_from_json(const json& object, std::string_view
   result.query_key_norm = family->query_key_norm;
   result.norm_place = family->norm_place;
   result.one_plus_norms = family->one_plus_norms;
-  result.has_norm_weights = result.has_gate = !family->is_nanochat;
-  result.norms_embedding = result.norms_after_rope = result.turns_backwards = family->is_nanochat;
+  result.has_norm_weights = family->has_norm_weights;
+  result.norms_embedding = family->norms_embedding;
+  result.norms_after_rope = family->norms_after_rope;
+  result.turns_backwards = family->turns_backwards;
+  result.has_gate = family->has_gate;
   result.activation = family->activation;
   result.soft_caps = {
       .attention = soft_cap(config, "attn_logit_softcapping", family->attention_cap),

@@ -51,13 +51,18 @@ struct Family {
   bool reads_window_pattern = false;  // from `sliding_window_pattern`
   bool has_layers_without_rope = false;
   bool has_partial_rope = false;
+  std::int64_t original_positions = 0;  // of a stretched rope; 0: max_positions
+  bool has_old_rope_names = false;      // "su" and "yarn" were longrope before it had its name
   double local_rope_theta = 0;  // of layers with a window; 0: they have the rope of the others
   bool has_multipliers = false;
   bool scales_embedding = false;  // by the root of hidden_size
   std::int64_t query_scalar = 0;  // `query_pre_attn_scalar`; 0: heads' width
   bool one_plus_norms = false;
-  bool is_nanochat = false;  // norms without weights, three more than others; a rope that turns
-                             // backwards; no gate
+  bool has_norm_weights = true;
+  bool norms_embedding = false;
+  bool norms_after_rope = false;
+  bool turns_backwards = false;
+  bool has_gate = true;
   Activation activation = Activation::silu;
   std::optional<double> attention_cap = {};  // where the key is absent, 0: none; absent: no key
   std::optional<double> logit_cap = {};

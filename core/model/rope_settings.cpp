@@ -27,23 +27,21 @@ void read_llama3(ConfigFields& rope, RopeSettings& result) {
   }
 }
 
-// How long the texts were that the model was made with. A key of the model itself wins, which
-// Phi-3 always has.
-double original_positions(ConfigFields& config, ConfigFields& rope, const Architecture& model) {
+// How long the texts were that the model was made with, and how far they are stretched. A key of
+// the model itself wins, which Phi-3 always has.
+void read_stretch(ConfigFields& config, ConfigFields& rope, const Family& family,
+                  const Architecture& model, RopeSettings& result) {
   constexpr const char* kKey = "original_max_position_embeddings";
-  if (config.find(kKey) != nullptr) return config.positive(kKey);
-  constexpr double kPhi3 = 4096.0;
-  const double otherwise =
-      model.model_type == "phi3" ? kPhi3 : static_cast<double>(model.max_positions);
-  return rope.positive(kKey, otherwise);
-}
-
-void read_yarn(ConfigFields& config, ConfigFields& rope, const Architecture& model,
-               RopeSettings& result) {
-  result.scaling = RopeScaling::yarn;
-  result.original_positions = original_positions(config, rope, model);
+  const double otherwise = static_cast<double>(
+      family.original_positions > 0 ? family.original_positions : model.max_positions);
+  result.original_positions =
+      config.find(kKey) != nullptr ? config.positive(kKey) : rope.positive(kKey, otherwise);
   result.factor =
       rope.positive("factor", static_cast<double>(model.max_positions) / result.original_positions);
+}
+
+void read_yarn(ConfigFields& rope, RopeSettings& result) {
+  result.scaling = RopeScaling::yarn;
   result.fast_turns = rope.positive("beta_fast", result.fast_turns);
   result.slow_turns = rope.positive("beta_slow", result.slow_turns);
   result.rounds_limits = rope.flag("truncate", true);
@@ -55,12 +53,8 @@ void read_yarn(ConfigFields& config, ConfigFields& rope, const Architecture& mod
   result.amplitude = rope.positive("attention_factor", recommended);
 }
 
-void read_longrope(ConfigFields& config, ConfigFields& rope, const Architecture& model,
-                   RopeSettings& result) {
+void read_longrope(ConfigFields& rope, const Architecture& model, RopeSettings& result) {
   result.scaling = RopeScaling::longrope;
-  result.original_positions = original_positions(config, rope, model);
-  result.factor =
-      rope.positive("factor", static_cast<double>(model.max_positions) / result.original_positions);
   result.short_divisors = rope.positives("short_factor", model.turned_width() / 2);
   result.long_divisors = rope.positives("long_factor", model.turned_width() / 2);
   // Source: Ding et al. 2024, "LongRoPE", arXiv:2402.13753.
@@ -71,16 +65,15 @@ void read_longrope(ConfigFields& config, ConfigFields& rope, const Architecture&
   result.amplitude = rope.positive("attention_factor", recommended);
 }
 
-// Phi-3 called longrope otherwise, before it had its name.
-std::string kind_of(ConfigFields& rope, const Architecture& model) {
+std::string kind_of(ConfigFields& rope, const Family& family) {
   std::string kind = rope.text("rope_type", rope.text("type", "default"));
-  if (model.model_type == "phi3" && (kind == "su" || kind == "yarn")) kind = "longrope";
+  if (family.has_old_rope_names && (kind == "su" || kind == "yarn")) kind = "longrope";
   return kind;
 }
 
 // One rope's object. `holder` names it in errors.
 RopeSettings read_rope(ConfigFields& config, const json& object, const char* holder, double theta,
-                       const Architecture& model) {
+                       const Family& family, const Architecture& model) {
   RopeSettings result{.theta = theta};
   if (!object.is_object()) {
     config.keep(Error{ErrorKind::corrupt,
@@ -89,16 +82,18 @@ RopeSettings read_rope(ConfigFields& config, const json& object, const char* hol
   }
   ConfigFields rope(object, config.what());
   result.theta = rope.positive("rope_theta", theta);
-  const std::string kind = kind_of(rope, model);
+  const std::string kind = kind_of(rope, family);
   if (kind == "llama3") {
     read_llama3(rope, result);
   } else if (kind == "linear") {
     result.scaling = RopeScaling::linear;
     result.factor = rope.positive("factor");
   } else if (kind == "yarn") {
-    read_yarn(config, rope, model, result);
+    read_stretch(config, rope, family, model, result);
+    read_yarn(rope, result);
   } else if (kind == "longrope") {
-    read_longrope(config, rope, model, result);
+    read_stretch(config, rope, family, model, result);
+    read_longrope(rope, model, result);
   } else if (kind != "default") {
     config.refuse_value(holder, "rope scaling \"" + kind +
                                     "\" is not built; linear, llama3, yarn and longrope are");
@@ -141,7 +136,7 @@ Ropes read_two(ConfigFields& config, const Family& family, const Architecture& m
     const auto read = [&](const char* kind, RopeSettings& rope) {
       const auto found = both->find(kind);
       if (found != both->end()) {
-        rope = read_rope(config, *found, "rope_parameters", rope.theta, model);
+        rope = read_rope(config, *found, "rope_parameters", rope.theta, family, model);
       }
     };
     if (both->is_object() && (both->contains("full_attention") || both->empty())) {
@@ -151,7 +146,7 @@ Ropes read_two(ConfigFields& config, const Family& family, const Architecture& m
       config.refuse_value("rope_parameters", "it should have an object for each kind of layer");
     }
   } else if (const json* const scaling = config.find("rope_scaling")) {
-    ropes.all = read_rope(config, *scaling, "rope_scaling", ropes.all.theta, model);
+    ropes.all = read_rope(config, *scaling, "rope_scaling", ropes.all.theta, family, model);
   }
   return ropes;
 }
@@ -168,7 +163,7 @@ void read_ropes(ConfigFields& config, const Family& family, Architecture& result
   if (family.local_rope_theta > 0) {
     result.ropes = read_two(config, family, result);
   } else if (object != nullptr) {
-    result.ropes.all = read_rope(config, *object, holder, theta, result);
+    result.ropes.all = read_rope(config, *object, holder, theta, family, result);
   } else {
     result.ropes.all.theta = theta;
   }

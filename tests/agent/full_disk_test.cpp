@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 
 #include "core/descriptor.h"
 #include "core/run/checkpoint_folder.h"
@@ -23,6 +24,38 @@ class FullDiskTest : public LocalInstance {
       wait_until_gone();
     }
     unmount(root_ / "run");
+  }
+  // An ext4 of its own for the folder, or why not.
+  std::string mount_image(const fs::path& folder) {
+    const fs::path image = root_ / "disk.img";
+    std::ofstream(image).put('\0');
+    fs::resize_file(image, 160 << 20);
+    const fs::path said = root_ / "tools";
+    if (std::string why = run_tool({"mkfs.ext4", "-q", "-F", image.string()}, said); !why.empty()) {
+      return why;
+    }
+    fs::create_directories(folder);
+    if (std::string why = run_tool(
+            {"mount", "-o", "loop,errors=remount-ro", image.string(), folder.string()}, said);
+        !why.empty()) {
+      return why;
+    }
+    return fs::exists(error_trigger(folder)) ? "" : "this kernel has no trigger for errors of ext4";
+  }
+  // What makes ext4 believe that it is broken.
+  static fs::path error_trigger(const fs::path& folder) {
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string device, place, rest;
+         mounts >> device >> place && std::getline(mounts, rest);) {
+      if (place == folder)
+        return fs::path("/sys/fs/ext4") / fs::path(device).filename() / "trigger_fs_error";
+    }
+    return {};
+  }
+  static std::string break_file_system(const fs::path& folder) {
+    std::ofstream trigger(error_trigger(folder));
+    trigger << "said by a test" << std::flush;
+    return trigger ? "" : "cannot trigger an error of the file system";
   }
   // Takes every byte that is left, in pieces of half of what was tried last.
   void fill(const fs::path& folder) {
@@ -70,6 +103,33 @@ TEST_F(FullDiskTest, ADiskThatFillsUpEndsTheRunAndLosesNoCheckpoint) {
     if (step % 20 != 0) continue;
     const std::string branch = "checkpoint-epoch-" + std::to_string(step / 20);
     EXPECT_NE(std::find(there.begin(), there.end(), branch), there.end()) << branch;
+  }
+}
+
+// As the kernel does with a file system that it finds broken, whatever is open for writing. Nothing
+// can be remembered any more; the instance goes all the same.
+TEST_F(FullDiskTest, ADiskThatCanOnlyBeReadEndsTheRunAndLosesNoCheckpoint) {
+  if (const std::string why = own_mounts(); !why.empty()) GTEST_SKIP() << why;
+  if (const std::string why = mount_image(root_ / "run"); !why.empty()) GTEST_SKIP() << why;
+  start_hub();
+  plan_.config.generate.vars = {{"step_ms", "40"}, {"steps_per_epoch", "20"}};
+  plan_.config.train.epochs = 10'000;
+  plan_.config.train.save_total_limit = 1'000;
+  launch(600s);
+  const RunDirectory run{plan_.run_dir};
+  ASSERT_TRUE(wait_for([&] { return fs::exists(run.agent() / "uploaded/checkpoint-20"); }, 90s))
+      << console();
+  ASSERT_EQ(break_file_system(root_ / "run"), "");
+  const SteadyTime broken_at = clock_.steady_now();
+  ASSERT_TRUE(wait_until_gone()) << console();
+  EXPECT_LE(clock_.steady_now() - broken_at, 60s);
+  EXPECT_EQ(processes_left(), 0);
+  EXPECT_NE(console().find("Read-only file system"), std::string::npos) << console();
+  for (const std::int64_t step : checkpoint_steps(run)) {
+    EXPECT_TRUE(check_manifest(run.checkpoint(step))) << "checkpoint " << step;
+    if (step % 20 != 0) continue;
+    const std::string branch = "checkpoint-epoch-" + std::to_string(step / 20);
+    EXPECT_THAT(branches(), testing::Contains(branch));
   }
 }
 

@@ -358,6 +358,8 @@ TEST_F(StateTest, DataThatCannotBeUsedIsNotTriedAgain) {
   EXPECT_FALSE(did("start_trainer"));
   EXPECT_EQ(state_.reason, StopReason::failed);
   turn();
+  EXPECT_TRUE(did("send_logs"));
+  EXPECT_EQ(state_.exit_code, 13) << "the status that goes with the logs has it";
   safe("logs");
   turn();
   EXPECT_EQ(state_.exit_code, 13);
@@ -373,7 +375,7 @@ TEST_F(StateTest, AStalledTrainerIsKilledRestartedOnceAndThenGivenUp) {
   EXPECT_TRUE(actions_.empty());
   turn();
   EXPECT_EQ(actions_, std::vector{"signal_trainer " + std::to_string(SIGQUIT)});
-  seen_.age = last + 5min + 30s - 1ms;
+  seen_.age = last + 5min + kStackTakes - 1ms;
   turn();
   EXPECT_TRUE(actions_.empty());
   turn();
@@ -386,7 +388,7 @@ TEST_F(StateTest, AStalledTrainerIsKilledRestartedOnceAndThenGivenUp) {
   turn();
   seen_.age += 5min;
   turn();
-  seen_.age += 30s;
+  seen_.age += kStackTakes;
   turn();
   EXPECT_TRUE(did("signal_trainer " + std::to_string(SIGKILL)));
   seen_.trainer = {TrainerView::Kind::exited, 137};

@@ -28,7 +28,8 @@ class UploadFolderTest : public TemporaryFolder {
 };
 
 TEST_F(UploadFolderTest, PublishesTheListAndNothingElse) {
-  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto files =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_TRUE(files) << files.error().message;
   std::vector<std::string> names;
   for (const StoreUpload& file : *files) names.push_back(file.path);
@@ -42,7 +43,8 @@ TEST_F(UploadFolderTest, ALinkToAnotherFileIsNotFollowed) {
   put("secrets.json", "tokenizer.json");  // the very bytes that the manifest promises
   fs::remove(folder_ / "checkpoints/checkpoint-8/tokenizer.json");
   fs::create_symlink(folder_ / "secrets.json", folder_ / "checkpoints/checkpoint-8/tokenizer.json");
-  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto files =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_FALSE(files);
   EXPECT_EQ(files.error().kind, ErrorKind::corrupt) << files.error().message;
 }
@@ -53,16 +55,19 @@ TEST_F(UploadFolderTest, ALinkThatIsFrozenAlreadyIsNotSent) {
   fs::create_symlink(folder_ / "secrets.json",
                      folder_ / "agent/upload/checkpoint-epoch-2/tokenizer.json");
   put("agent/upload/checkpoint-epoch-2/README.md", "README.md");
-  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto files =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_TRUE(files);
   ASSERT_EQ(files->size(), 1U);
   EXPECT_EQ(files->front().path, "README.md");
 }
 
 TEST_F(UploadFolderTest, OutlivesTheCheckpointItWasMadeFrom) {
-  ASSERT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
+  ASSERT_TRUE(
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none));
   fs::remove_all(folder_ / "checkpoints");
-  const auto again = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto again =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_TRUE(again);
   ASSERT_EQ(again->size(), 5U);
   EXPECT_EQ(*read_file((*again)[2].source), "adapter_model.safetensors");
@@ -70,14 +75,15 @@ TEST_F(UploadFolderTest, OutlivesTheCheckpointItWasMadeFrom) {
 
 TEST_F(UploadFolderTest, OneThatACrashCutShortIsMadeAnew) {
   put("agent/upload/.checkpoint-epoch-2/README.md", "half");
-  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto files =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_TRUE(files);
   EXPECT_EQ(files->size(), 5U);
   EXPECT_EQ(*read_file((*files)[0].source), "README.md");
 }
 
 TEST_F(UploadFolderTest, ACheckpointThatIsNotThereIsSaidSo) {
-  EXPECT_EQ(freeze_folder(run_, "checkpoints/checkpoint-9", "x").error().kind,
+  EXPECT_EQ(freeze_folder(run_, "checkpoints/checkpoint-9", "x", OptimizerState::none).error().kind,
             ErrorKind::not_found);
 }
 
@@ -87,18 +93,21 @@ TEST_F(UploadFolderTest, ACheckpointThatIsCutShortOrChangedIsNotSent) {
   const std::string whole = *read_file(weights);
   for (const std::string& content : {std::string(), whole.substr(1), "A" + whole.substr(1)}) {
     ASSERT_TRUE(write_file(weights, content));
-    const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+    const auto files =
+        freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
     ASSERT_FALSE(files);
     EXPECT_EQ(files.error().kind, ErrorKind::corrupt);
   }
   ASSERT_TRUE(write_file(weights, whole));
-  EXPECT_TRUE(freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2"));
+  EXPECT_TRUE(
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none));
 }
 
 TEST_F(UploadFolderTest, ALinkInTheFoldersPlaceIsRefused) {
   fs::rename(folder_ / "checkpoints/checkpoint-8", folder_ / "elsewhere");
   fs::create_directory_symlink(folder_ / "elsewhere", folder_ / "checkpoints/checkpoint-8");
-  const auto files = freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2");
+  const auto files =
+      freeze_folder(run_, "checkpoints/checkpoint-8", "checkpoint-epoch-2", OptimizerState::none);
   ASSERT_FALSE(files);
   EXPECT_EQ(files.error().kind, ErrorKind::refused);
 }

@@ -1,8 +1,8 @@
 // The layers below the agent, one by one, on the local provider with real processes: whatever is
 // taken away, the instance goes, and what was complete is on the hub if anybody could send it.
-#include <algorithm>
 
 #include "tests/fakes/local_instance.h"
+#include "tests/fakes/process_words.h"
 
 namespace mayfly {
 namespace {
@@ -29,10 +29,7 @@ class LayersTest : public LocalInstance {
   // The processes of the instance whose command line has `words` in it.
   void signal_all(const std::string& words, int signal) {
     for (const ProcessInfo& process : processes_of(*read_local_record(provider().folder_of(id_)))) {
-      std::ifstream in("/proc/" + std::to_string(process.pid) + "/cmdline", std::ios::binary);
-      std::string line{std::istreambuf_iterator<char>(in), {}};
-      std::replace(line.begin(), line.end(), '\0', ' ');
-      if (line.find(words) != std::string::npos) ::kill(process.pid, signal);
+      if (words_of(process.pid).find(words) != std::string::npos) ::kill(process.pid, signal);
     }
   }
   std::string reason() {

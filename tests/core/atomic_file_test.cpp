@@ -57,6 +57,23 @@ TEST_F(AtomicFileTest, SaysWhatIsMissing) {
   EXPECT_EQ(missing.error().kind, ErrorKind::not_found);
 }
 
+// A disk that cannot be read to the end of a file has not shown all of it: nothing is mapped at the
+// beginning of a process's memory, which answers with EIO.
+TEST_F(AtomicFileTest, WhatCannotBeReadIsNoShorterFile) {
+  const auto unread = read_file("/proc/self/mem");
+  ASSERT_FALSE(unread);
+  EXPECT_EQ(unread.error().kind, ErrorKind::corrupt);
+}
+
+TEST_F(AtomicFileTest, ReadsFilesOfAnyLength) {
+  for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 100'000U}) {
+    const std::string text(size, 'x');
+    ASSERT_TRUE(write_file(folder_ / "text", text));
+    EXPECT_EQ(*read_file(folder_ / "text"), text);
+  }
+  EXPECT_NE(read_file("/proc/self/status")->find("VmRSS:"), std::string::npos);
+}
+
 // `printf hello | git hash-object --stdin` and `printf hello | sha256sum`.
 TEST(DigestTest, EqualsGitAndSha256sum) {
   EXPECT_EQ(git_blob_id("hello"), "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0");

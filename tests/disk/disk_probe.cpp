@@ -76,7 +76,8 @@ Status remember(const RunDirectory& run, std::int64_t number) {
 
 Status freeze(const RunDirectory& run, std::int64_t step) {
   const std::string name = run.checkpoint(step).filename().string();
-  const auto files = freeze_folder(run, "checkpoints/" + name, "frozen-" + std::to_string(step));
+  const auto files = freeze_folder(run, "checkpoints/" + name, "frozen-" + std::to_string(step),
+                                   OptimizerState::none);
   if (!files) return files.error();
   for (const StoreUpload& file : *files) std::cout << file.source.string() << "\n";
   return Unit{};

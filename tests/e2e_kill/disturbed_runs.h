@@ -30,6 +30,7 @@
 #include "core/sha256.h"
 #include "core/spawn.h"
 #include "core/store/hub.h"
+#include "tests/fakes/process_words.h"
 #include "tests/fakes/tiny_model.h"
 
 namespace mayfly {
@@ -152,14 +153,6 @@ class DisturbedRuns : public ::testing::Test {
     ASSERT_EQ(made.kind, CreateOutcome::Kind::made) << made.error.message;
     run.instance = made.id;
     run.started = clock_.steady_now();
-  }
-
-  // The command line of a process, words separated by spaces.
-  static std::string words_of(pid_t pid) {
-    std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    std::replace(text.begin(), text.end(), '\0', ' ');
-    return text;
   }
 
   std::vector<pid_t> alive(const Trial& run, Victim victim) {

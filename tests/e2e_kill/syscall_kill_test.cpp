@@ -62,6 +62,15 @@ class SyscallKillTest : public DisturbedRuns {
     return root_ / "traced" / name / "strace.txt";
   }
 
+  // The same of the program alone, which does nothing.
+  std::map<std::string, int> calls_of_version() {
+    fs::create_directories(trace_of("version").parent_path());
+    const std::string command = "strace -f -qqq -o '" + trace_of("version").string() + "' '" +
+                                (real_ / "agent").string() + "' --version > /dev/null";
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    return calls_of("version").all_threads;
+  }
+
   // How often each kind of call is made by the agent's thread that makes it most. strace counts for
   // each thread and for each child up to its exec by itself; a kind that such children make too
   // would kill every one of them, so of those the main thread's calls alone are taken.
@@ -125,24 +134,32 @@ class SyscallKillTest : public DisturbedRuns {
     return {{call, std::atoi(point.c_str() + dash + 1), calls.all_threads.contains(call)}};
   }
 
-  bool was_hit(const std::string& name) {
+  bool was_killed(const std::string& name) {
     const Result<std::string> trace = read_file(trace_of(name));
     return trace && trace->find("= ?") != std::string::npos;
+  }
+  static std::string no_strace() {
+    const bool traces = std::system("strace -o /dev/null true 2>/dev/null") == 0;
+    return traces ? "" : "strace is not here, or may not trace";
+  }
+  // A run that nothing disturbs, with all the calls its agent makes.
+  Trial run_alone() {
+    std::vector<Trial> alone = {make_traced("alone", "-f -b execve -e trace=all")};
+    carry_out(alone);
+    EXPECT_TRUE(alone[0].gone);
+    EXPECT_EQ(weights_on_hub(alone[0]).size(), kEpochs + 1U);
+    return alone[0];
   }
 
   fs::path real_ = root_ / "real";
 };
 
 TEST_F(SyscallKillTest, AnAgentKilledAtAnySystemCallLosesNothingAndLeavesNothing) {
-  if (std::system("strace -o /dev/null true 2>/dev/null") != 0) {
-    GTEST_SKIP() << "strace is not here, or may not trace";
-  }
+  if (const std::string why = no_strace(); !why.empty()) GTEST_SKIP() << why;
   start_hub();
   ASSERT_FALSE(HasFatalFailure());
-  std::vector<Trial> alone = {make_traced("alone", "-f -b execve -e trace=all")};
-  carry_out(alone);
-  ASSERT_TRUE(alone[0].gone);
-  ASSERT_EQ(weights_on_hub(alone[0]).size(), kEpochs + 1U);
+  const Trial alone = run_alone();
+  ASSERT_FALSE(HasFatalFailure());
   const CallCounts calls = calls_of("alone");
   EXPECT_THAT(calls.all_threads,
               testing::IsSupersetOf(
@@ -161,15 +178,52 @@ TEST_F(SyscallKillTest, AnAgentKilledAtAnySystemCallLosesNothingAndLeavesNothing
 
   int hits = 0;
   for (Trial& run : runs) {
-    run.killed = was_hit(run.name) ? 1 : 0;
+    run.killed = was_killed(run.name) ? 1 : 0;
     hits += run.killed;
-    expect_like(run, alone[0]);
+    expect_like(run, alone);
   }
   std::cout << "figures: seed " << kSeed << ", kinds of calls "
             << calls.all_threads.size() + calls.main_thread.size() << ", points " << points.size()
             << ", kills that hit " << hits << "\n";
   // The number of calls of a kind varies a little from run to run.
   EXPECT_GE(hits, static_cast<int>(points.size()) * 3 / 4);
+  expect_nothing_left(runs);
+}
+
+// From the n-th time on the system gives the agent's first life no more memory: it may not go on as
+// if it had some, and the next one takes over. The first calls are the loader's, before the agent
+// is there.
+TEST_F(SyscallKillTest, AnAgentThatGetsNoMoreMemoryLosesNothingAndLeavesNothing) {
+  if (const std::string why = no_strace(); !why.empty()) GTEST_SKIP() << why;
+  start_hub();
+  ASSERT_FALSE(HasFatalFailure());
+  const Trial alone = run_alone();
+  ASSERT_FALSE(HasFatalFailure());
+  const std::map<std::string, int> loading = calls_of_version();
+  const std::map<std::string, int> calls = calls_of("alone").all_threads;
+  const int wanted = number_of("MAYFLY_MEMORY_POINTS", 20);
+
+  std::vector<Trial> runs;
+  for (int i = 0; i < wanted; ++i) {
+    std::string options = "-f -b execve -e trace=mmap,brk -e signal=none";
+    for (const std::string call : {"mmap", "brk"}) {
+      ASSERT_GT(calls.at(call), loading.at(call));
+      const int number = loading.at(call) + 1 + i * (calls.at(call) - loading.at(call)) / wanted;
+      options += " -e inject=" + call + ":error=ENOMEM:when=" + std::to_string(number) + "+";
+    }
+    runs.push_back(make_traced("memory-" + std::to_string(i), options));
+  }
+  carry_out(runs);
+
+  int hits = 0;
+  for (Trial& run : runs) {
+    const Result<std::string> trace = read_file(trace_of(run.name));
+    hits += trace && trace->find("(INJECTED)") != std::string::npos ? 1 : 0;
+    run.killed = trace && trace->find("+++ killed by") != std::string::npos ? 1 : 0;
+    expect_like(run, alone);
+  }
+  std::cout << "figures: points " << wanted << ", lives without memory " << hits << "\n";
+  EXPECT_GE(hits, wanted * 3 / 4);
   expect_nothing_left(runs);
 }
 

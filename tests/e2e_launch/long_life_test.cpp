@@ -2,9 +2,9 @@
 // it grows until the kernel takes it, with nobody left to end the machine.
 #include <fstream>
 #include <iostream>
-#include <iterator>
 
 #include "tests/e2e_launch/launch_fixture.h"
+#include "tests/fakes/process_words.h"
 
 namespace mayfly {
 namespace {
@@ -30,15 +30,13 @@ class LongLifeTest : public LaunchTest {
       const auto record = read_local_record(entry.path());
       if (!record) continue;
       for (const ProcessInfo& process : processes_of(*record)) {
-        std::ifstream in("/proc/" + std::to_string(process.pid) + "/cmdline", std::ios::binary);
-        const std::string words{std::istreambuf_iterator<char>(in), {}};
-        if (words.find(std::string("/bin/agent\0run", 14)) != std::string::npos) return process.pid;
+        if (words_of(process.pid).find("/bin/agent run") != std::string::npos) return process.pid;
       }
     }
     return 0;
   }
 
-  // nullopt: it ended meanwhile.
+  // nullopt: it, or a folder of it, ended meanwhile.
   std::optional<Holdings> look_at(pid_t pid) const {
     const fs::path folder = fs::path("/proc") / std::to_string(pid);
     Holdings seen;
@@ -50,11 +48,14 @@ class LongLifeTest : public LaunchTest {
     for (const auto& entry : fs::directory_iterator(folder / "fd", code)) {
       seen.files += !entry.path().empty();
     }
-    for (const auto& entry : fs::recursive_directory_iterator(root / "outputs/one/agent", code)) {
+    // Folders of uploads come and go meanwhile.
+    fs::recursive_directory_iterator entry(root / "outputs/one/agent", code);
+    for (; !code && entry != fs::recursive_directory_iterator(); entry.increment(code)) {
       std::error_code gone;
-      const auto bytes = entry.file_size(gone);
-      if (!gone && entry.is_regular_file(gone)) seen.bytes += bytes;
+      const auto bytes = entry->file_size(gone);
+      if (!gone && entry->is_regular_file(gone)) seen.bytes += bytes;
     }
+    if (code) return std::nullopt;
     if (seen.resident_kb == 0 || seen.files == 0) return std::nullopt;
     return seen;
   }

@@ -2,8 +2,9 @@
 // number that is computed step by step instead of weights, so that a wrong resume is seen in it.
 //
 // The plan's generate.vars say how it behaves: steps_per_epoch, step_ms, and faults: crash_at
-// (a step at which it ends with code 10 and a reason, each time), hang_at (stops reporting),
-// deaf (ignores SIGTERM), not_finite (its weight is not a number).
+// (a step at which it ends with code 10 and a reason, each time), hang_at (stops reporting; 0:
+// before the first word), deaf (ignores SIGTERM), evaluate_ms (how long it evaluates, in tenths of
+// which it tells, after an epoch), not_finite (its weight is not a number).
 #include <atomic>
 #include <cmath>
 #include <csignal>
@@ -39,6 +40,7 @@ class FakeTrainer {
   }
 
   int train() {
+    if (number("hang_at", -1) == 0) hang();
     continue_events();
     resume();
     say(StartedEvent{"fake", plan_hash(plan_), "sft", "cpu", step_});
@@ -46,11 +48,10 @@ class FakeTrainer {
     while (step_ < steps_) {
       if (stop_asked) return stop();
       if (step_ + 1 == number("crash_at", -1)) return fail();
-      if (step_ + 1 == number("hang_at", -1)) {
-        for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
-      }
+      if (step_ + 1 == number("hang_at", -1)) hang();
       take_step();
       const bool epoch_end = step_ % steps_per_epoch_ == 0;
+      if (epoch_end) evaluate();
       if (epoch_end || checkpoint_asked.exchange(0)) save(epoch_end);
     }
     if (!publish("adapter")) return 1;
@@ -94,6 +95,19 @@ class FakeTrainer {
       if (!saved || (*saved)["step"].get<std::int64_t>() <= step_) continue;
       step_ = (*saved)["step"];
       weight_ = (*saved)["weight"];
+    }
+  }
+
+  [[noreturn]] static void hang() {
+    for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+
+  void evaluate() {
+    constexpr int kParts = 10;
+    const std::int64_t all_ms = number("evaluate_ms", 0);
+    for (int part = 0; all_ms > 0 && part < kParts; ++part) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(all_ms / kParts));
+      say(StageEvent{"evaluate", part + 1, kParts});
     }
   }
 

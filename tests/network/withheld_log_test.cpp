@@ -36,7 +36,7 @@ class WithheldLogTest : public RunningHubTest {
   }
   // The adapter on main, verified by the queue.
   void upload_adapter() {
-    const auto files = freeze_folder(run_, "adapter", "main");
+    const auto files = freeze_folder(run_, "adapter", "main", OptimizerState::none);
     ASSERT_TRUE(files) << files.error().message;
     const UploadResult result =
         upload({.label = "main", .branch = "main", .summary = "the adapter", .files = *files});
@@ -88,7 +88,7 @@ TEST_F(WithheldLogTest, ALogWithATokenIsRefusedAndTheAdapterIsSafe) {
 // The reason why they are apart.
 TEST_F(WithheldLogTest, InOneCommitTheyWouldBothBeLost) {
   queue_ = std::make_unique<UploadQueue>(store(), clock_);
-  auto files = freeze_folder(run_, "adapter", "main");
+  auto files = freeze_folder(run_, "adapter", "main", OptimizerState::none);
   ASSERT_TRUE(files);
   files->push_back({run_.trainer_log(), "logs/a-run/train.log"});
   const UploadResult result =
