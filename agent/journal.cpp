@@ -41,6 +41,11 @@ std::string seal_of(std::string_view body) {
   return seal + "\"}";
 }
 
+// After a write that failed. Where this fails too, what is torn is found by the next reader.
+void cut_back(int file, off_t size) {
+  [[maybe_unused]] const int ignored = ::ftruncate(file, size);
+}
+
 // The whole of `bytes` at `offset`. Returns errno, or 0.
 int write_at(int fd, std::string_view bytes, std::size_t offset) {
   while (!bytes.empty()) {
@@ -95,7 +100,7 @@ ReserveFile::ReserveFile(fs::path path) : path_(std::move(path)) {
   // Zeros and not fallocate(): blocks that were only promised still need metadata when written.
   ready_ = ::ftruncate(file.get(), 0) == 0 &&
            write_at(file.get(), std::string(kBytes, '\0'), 0) == 0 && ::fsync(file.get()) == 0;
-  if (!ready_) (void)::ftruncate(file.get(), 0);
+  if (!ready_) cut_back(file.get(), 0);
 }
 
 Status ReserveFile::append(std::string_view line) {
@@ -148,7 +153,7 @@ Status Journal::write(std::string_view lines) {
       size > 0 && ::pread(file.get(), &last, 1, info.st_size - 1) == 1 && last != '\n';
   int code = write_at(file.get(), torn ? "\n" + std::string(lines) : std::string(lines), size);
   if (code != 0) {
-    (void)::ftruncate(file.get(), info.st_size);
+    cut_back(file.get(), info.st_size);
     return io_error("writing " + path_.string(), code);
   }
   if (::fdatasync(file.get()) == 0) return Unit{};
