@@ -1,19 +1,18 @@
 #include "trainer/forecast.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <fstream>
 #include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "core/model/architecture.h"
 #include "core/terminal.h"
 #include "core/text/text_model.h"
 #include "trainer/batches.h"
+#include "trainer/nn/lora.h"
 #include "trainer/seeds.h"
 
 namespace mayfly {
@@ -70,9 +69,10 @@ TrainingMemory memory_of(const Architecture& model, const LoraConfig& lora,
   return memory;
 }
 
-// Among the settings that give the same result, or nearly.
+// Among the settings that give the same result, or nearly. `longest`: tokens of the longest
+// sequence that a batch is made of.
 std::string saves_most(const RunPlan& plan, const Architecture& model, const TrainingShape& shape,
-                       bool on_cpu) {
+                       std::int64_t longest, bool on_cpu) {
   const TrainConfig& train = plan.config.train;
   std::vector<std::pair<std::string, TrainingShape>> changes;
   if (train.gradient_checkpointing != Checkpointing::blocks) {
@@ -80,8 +80,10 @@ std::string saves_most(const RunPlan& plan, const Architecture& model, const Tra
     changes.back().second.checkpointing = Checkpointing::blocks;
   }
   if (const BatchSizes sizes = batch_sizes(train); sizes.per_device > 1) {
-    changes.emplace_back("train.per_device_batch_size: 1", shape);
-    changes.back().second.tokens = std::max(shape.longest, shape.tokens / sizes.per_device);
+    changes.emplace_back("train.per_device_batch_size: 1 with gradient_accumulation: " +
+                             std::to_string(sizes.effective),
+                         shape);
+    changes.back().second.tokens = longest;
   }
   if (!shape.quant.bits && !model.has_nf4_weights) {
     changes.emplace_back("quant.bits: 4", shape);
@@ -105,6 +107,8 @@ Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device) {
   const RunConfig& config = plan.config;
   const Result<Architecture> model = read_architecture(plan.model_dir);
   if (!model) return model.error();
+  const Result<LoraShape> adapter = lora_shape_from(config.lora, *model);
+  if (!adapter) return adapter.error();
   const Result<TextModel> text = TextModel::load(plan.model_dir, plan.created_at);
   if (!text) return text.error();
   const Result<Dataset> data = load_dataset(config.data, *text, [](std::int64_t, std::int64_t) {});
@@ -120,7 +124,8 @@ Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device) {
                   .steps = batches.total_steps(config.train),
                   .steps_per_epoch = batches.steps_per_epoch(),
                   .memory = {},
-                  .saves_most = {}};
+                  .saves_most = {},
+                  .warnings = data->warnings};
   result.largest_batch = largest_batch(*data, batches, result.steps);
   const TrainingShape shape{.tokens = result.largest_batch,
                             .longest = data->train_counts.longest,
@@ -129,7 +134,7 @@ Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device) {
                             .checkpointing = config.train.gradient_checkpointing,
                             .fused = on_cpu};
   result.memory = memory_of(*model, config.lora, shape, on_cpu);
-  result.saves_most = saves_most(plan, *model, shape, on_cpu);
+  result.saves_most = saves_most(plan, *model, shape, data->train_counts.longest_sequence, on_cpu);
   if (on_cpu) {
     result.program_bytes = proc_bytes("/proc/self/status", "VmRSS:");
     result.there_bytes = std::min(
@@ -161,6 +166,7 @@ std::string forecast_text(const Forecast& forecast) {
                                     (forecast.fits() ? "" : ": it does NOT fit")});
   }
   if (!forecast.saves_most.empty()) rows.push_back({"saves most", forecast.saves_most});
+  for (const std::string& warning : forecast.warnings) rows.push_back({"warning", warning});
   return aligned_table(rows, {});
 }
 
@@ -185,7 +191,8 @@ std::string forecast_json(const Forecast& forecast) {
                                   {"activations", memory.activations},
                                   {"working", memory.working},
                                   {"reserve", memory.reserve}}},
-                                {"fits", forecast.fits()}};
+                                {"fits", forecast.fits()},
+                                {"warnings", forecast.warnings}};
   if (forecast.there_bytes > 0) out["available_bytes"] = forecast.there_bytes;
   if (!forecast.saves_most.empty()) out["saves_most"] = forecast.saves_most;
   return out.dump() + "\n";

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/model/training_memory.h"
 #include "core/result.h"
@@ -26,6 +27,7 @@ struct Forecast {
   TrainingMemory memory;           // the rest; on the CPU without a reserve
   std::int64_t there_bytes = 0;    // memory of the machine not used by others; 0: not known
   std::string saves_most;          // the one setting that helps most, such as "...: true (1.2 GB)"
+  std::vector<std::string> warnings;  // of the data
 
   std::int64_t peak_bytes() const {
     return program_bytes + memory.total();
@@ -36,7 +38,7 @@ struct Forecast {
 };
 
 // Takes as long as encoding the data. Errors: those of reading the model's configuration, its
-// tokenizer and the data.
+// tokenizer and the data, and of an adapter that does not fit the model.
 Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device);
 
 std::string forecast_text(const Forecast& forecast);

@@ -142,8 +142,9 @@ class SyscallKillTest : public DisturbedRuns {
     const bool traces = std::system("strace -o /dev/null true 2>/dev/null") == 0;
     return traces ? "" : "strace is not here, or may not trace";
   }
-  // A run that nothing disturbs, with all the calls its agent makes.
+  // The hub, and a run that nothing disturbs, with all the calls its agent makes.
   Trial run_alone() {
+    start_hub();
     std::vector<Trial> alone = {make_traced("alone", "-f -b execve -e trace=all")};
     carry_out(alone);
     EXPECT_TRUE(alone[0].gone);
@@ -156,8 +157,6 @@ class SyscallKillTest : public DisturbedRuns {
 
 TEST_F(SyscallKillTest, AnAgentKilledAtAnySystemCallLosesNothingAndLeavesNothing) {
   if (const std::string why = no_strace(); !why.empty()) GTEST_SKIP() << why;
-  start_hub();
-  ASSERT_FALSE(HasFatalFailure());
   const Trial alone = run_alone();
   ASSERT_FALSE(HasFatalFailure());
   const CallCounts calls = calls_of("alone");
@@ -195,8 +194,6 @@ TEST_F(SyscallKillTest, AnAgentKilledAtAnySystemCallLosesNothingAndLeavesNothing
 // is there.
 TEST_F(SyscallKillTest, AnAgentThatGetsNoMoreMemoryLosesNothingAndLeavesNothing) {
   if (const std::string why = no_strace(); !why.empty()) GTEST_SKIP() << why;
-  start_hub();
-  ASSERT_FALSE(HasFatalFailure());
   const Trial alone = run_alone();
   ASSERT_FALSE(HasFatalFailure());
   const std::map<std::string, int> loading = calls_of_version();
@@ -218,8 +215,9 @@ TEST_F(SyscallKillTest, AnAgentThatGetsNoMoreMemoryLosesNothingAndLeavesNothing)
   int hits = 0;
   for (Trial& run : runs) {
     const Result<std::string> trace = read_file(trace_of(run.name));
-    hits += trace && trace->find("(INJECTED)") != std::string::npos ? 1 : 0;
-    run.killed = trace && trace->find("+++ killed by") != std::string::npos ? 1 : 0;
+    run.killed =
+        trace && trace->find("(INJECTED)") != std::string::npos ? 1 : 0;  // it ended itself
+    hits += run.killed;
     expect_like(run, alone);
   }
   std::cout << "figures: points " << wanted << ", lives without memory " << hits << "\n";

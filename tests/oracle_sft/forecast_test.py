@@ -2,7 +2,7 @@
 same run then has, on SmolLM2-135M. It says the steps that are trained.
 
 Alone on a machine they agree within 10 %. Beside other tests the kernel takes pages of the mapped weights back, so the
-bound here is wider; a part of the sum that is forgotten is more than that.
+bound here is wider; weights or activations that are forgotten are more than that.
 """
 import json
 import lzma
@@ -53,6 +53,7 @@ def check(name, folder):
     before = sorted(p.name for p in folder.iterdir())
     said = json.loads(finished(folder, "--dry-run", "--json")[0])
     assert sorted(p.name for p in folder.iterdir()) == sorted({*before, "out", "err"}), "a dry run made something"
+    assert f"{said['steps']}, " in finished(folder, "--dry-run")[0]
     _, peak = finished(folder, "-q")
     events = [json.loads(line) for line in (folder / "outputs/forecast/events.jsonl").read_text().splitlines()]
     steps = sum(event["event"] == "step" for event in events)
