@@ -1,5 +1,6 @@
 #include "agent/checkpoint_bytes.h"
 
+#include "core/config/run_config.h"
 #include "core/model/architecture.h"
 #include "core/model/training_memory.h"
 #include "core/run/checkpoint_folder.h"
@@ -10,7 +11,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kBytesOfParameter = 3 * 4;  // the adapter and two moments, in float32
+constexpr std::int64_t kFloatBytes = 4;
 
 std::optional<std::int64_t> newest_checkpoint(const RunDirectory& run) {
   const std::vector<std::int64_t> steps = checkpoint_steps(run);
@@ -46,7 +47,8 @@ std::optional<std::int64_t> checkpoint_bytes(const RunPlan& plan, const RunDirec
   const Result<Architecture> shapes = read_architecture(model);
   if (!shapes) return std::nullopt;
   const std::int64_t parameters = adapter_parameters(*shapes, plan.config.lora);
-  return parameters * kBytesOfParameter + tokenizer_bytes(model);
+  const std::int64_t copies = 1 + optimizer_moments(plan.config.train);
+  return parameters * copies * kFloatBytes + tokenizer_bytes(model);
 }
 
 }  // namespace mayfly

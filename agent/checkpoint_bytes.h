@@ -10,9 +10,9 @@
 
 namespace mayfly {
 
-// The adapter in float32, AdamW's two moments of it, and the tokenizer's files. nullopt: neither a
-// checkpoint nor the model's config.json is on this machine yet, or the model is of an unknown
-// kind.
+// The adapter in float32, what the optimizer remembers of it, and the tokenizer's files. nullopt:
+// neither a checkpoint nor the model's config.json is on this machine yet, or the model is of an
+// unknown kind.
 std::optional<std::int64_t> checkpoint_bytes(const RunPlan& plan, const RunDirectory& run);
 
 }  // namespace mayfly

@@ -20,6 +20,7 @@
 #include "trainer/device.h"
 #include "trainer/nn/transformer.h"
 #include "trainer/ops/random.h"
+#include "trainer/optim/adamw.h"
 #include "trainer/step.h"
 
 namespace mayfly {

@@ -16,6 +16,7 @@
 #include "bench/material.h"
 #include "trainer/batches.h"
 #include "trainer/load_model.h"
+#include "trainer/optim/adamw.h"
 #include "trainer/step.h"
 
 namespace mayfly {

@@ -66,12 +66,15 @@ std::string training_line(const PlannedRun& planned) {
   const BatchSizes batch = batch_sizes(config.train);
   const double epochs =
       static_cast<double>(planned.steps.steps) / static_cast<double>(planned.steps.steps_per_epoch);
+  const std::string at_once = config.train.auto_batch ? "as many at once as fit"
+                                                      : std::to_string(batch.per_device) + " x " +
+                                                            std::to_string(batch.accumulation);
   const std::string unit = config.data.pack_sequences ? "pack" : "example";
   return "LoRA r " + std::to_string(config.lora.r) + ", " + grouped(planned.steps.steps) +
          " steps of " + std::to_string(batch.effective) + " " + unit +
-         (batch.effective == 1 ? " (" : "s (") + std::to_string(batch.per_device) + " x " +
-         std::to_string(batch.accumulation) + "), " + number("%.3g", epochs) +
-         " epochs, learning rate " + number("%.3g", config.train.learning_rate) + " " +
+         (batch.effective == 1 ? " (" : "s (") + at_once + "), " + number("%.3g", epochs) +
+         (epochs == 1 ? " epoch" : " epochs") + ", learning rate " +
+         number("%.3g", config.train.learning_rate) + " " +
          std::string(enum_name(config.train.lr_scheduler)) + ", seed " +
          std::to_string(planned.plan.seed);
 }

@@ -29,6 +29,7 @@ void weigh_on_processor(PlannedRun& planned, std::int64_t there, const std::stri
   shape.bytes_a_number = config.train.bf16.value_or(true) ? 2 : 4;
   shape.quant = config.quant;
   shape.checkpointing = config.train.gradient_checkpointing;
+  shape.moments = optimizer_moments(config.train);
   planned.memory = training_memory(planned.architecture, config.lora, shape);
   if (there <= 0 || planned.memory.total() <= there) return;
   planned.mistakes.push_back("training needs about " + format_gb(planned.memory.total()) +

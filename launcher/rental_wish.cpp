@@ -103,6 +103,7 @@ TrainingMemory memory_on(const Offer& offer, const Architecture& model, const Ru
   shape.longest = longest;
   shape.quant = config.quant;
   shape.checkpointing = config.train.gradient_checkpointing;
+  shape.moments = optimizer_moments(config.train);
   shape.bytes_a_number = wants_float ? 4 : row ? bytes_a_number(*row) : 2;
   return training_memory(model, config.lora, shape);
 }

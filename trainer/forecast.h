@@ -22,7 +22,8 @@ struct Forecast {
   std::int64_t held_out = 0;  // examples
   std::int64_t steps = 0;
   std::int64_t steps_per_epoch = 0;
-  std::int64_t largest_batch = 0;  // tokens computed at once
+  std::int64_t per_device_batch_size = 1;  // sequences computed at once
+  std::int64_t largest_batch = 0;          // tokens computed at once
   std::int64_t program_bytes = 0;  // on the CPU: of this process, its libraries and the data
   TrainingMemory memory;           // the rest; on the CPU without a reserve
   std::int64_t there_bytes = 0;    // memory of the machine not used by others; 0: not known

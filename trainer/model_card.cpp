@@ -96,7 +96,8 @@ std::string result_section(const RunPlan& plan, const TrainingState& state) {
          std::to_string(state.total_steps) + ".\n";
 }
 
-std::string settings_section(const RunPlan& plan, const ModelCardFacts& facts) {
+std::string settings_section(const RunPlan& plan, const TrainingState& state,
+                             const ModelCardFacts& facts) {
   const RunConfig& config = plan.config;
   const BatchSizes batch = batch_sizes(config.train);
   std::vector<std::pair<std::string, std::string>> rows = {
@@ -106,11 +107,15 @@ std::string settings_section(const RunPlan& plan, const ModelCardFacts& facts) {
       {"learning rate", number("%g", config.train.learning_rate)},
       {"schedule", std::string(enum_name(config.train.lr_scheduler))},
       {"batch size",
-       std::to_string(batch.effective) + " (" + std::to_string(batch.per_device) + " x " +
-           std::to_string(batch.accumulation) + ")" +
+       std::to_string(batch.effective) + " (" + std::to_string(state.per_device_batch_size) +
+           " x " +
+           std::to_string((batch.effective + state.per_device_batch_size - 1) /
+                          state.per_device_batch_size) +
+           ")" +
            (config.data.pack_sequences
                 ? " packs of up to " + std::to_string(config.data.cutoff_len) + " tokens"
                 : "")},
+      {"optimizer", std::string(enum_name(config.train.optimizer))},
       {"weight decay", number("%g", config.train.weight_decay)},
       {"gradient norm clipped at", number("%g", config.train.max_grad_norm)},
       {"seed", std::to_string(plan.seed)},
@@ -156,8 +161,9 @@ bool is_hub_id(const std::string& base) {
 std::string model_card(const RunPlan& plan, const TrainingState& state,
                        const ModelCardFacts& facts) {
   return front_matter(plan.config) + what(plan) + data_section(plan, facts) +
-         result_section(plan, state) + settings_section(plan, facts) + loading_section(plan) +
-         "\n## Made with\n\nmayfly " + facts.version + ", libtorch " + facts.torch_version + ", " +
+         result_section(plan, state) + settings_section(plan, state, facts) +
+         loading_section(plan) + "\n## Made with\n\nmayfly " + facts.version + ", libtorch " +
+         facts.torch_version + ", " +
          format_duration(std::chrono::seconds(static_cast<std::int64_t>(state.seconds))) +
          " of training.\n";
 }

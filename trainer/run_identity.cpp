@@ -34,7 +34,9 @@ std::string data_digest(const std::vector<Example>& examples) {
 // Checkpoints of before there were packs say nothing of them.
 std::string batch_text(const RunConfig& config) {
   const BatchSizes batch = batch_sizes(config.train);
-  std::string text = std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation);
+  const std::string at_once = config.train.auto_batch ? "auto" : std::to_string(batch.per_device);
+  const std::int64_t times = config.train.auto_batch ? batch.effective : batch.accumulation;
+  std::string text = at_once + " x " + std::to_string(times);
   if (config.data.pack_sequences) text += " packs of " + std::to_string(config.data.cutoff_len);
   return text;
 }
@@ -46,6 +48,15 @@ std::string schedule_text(const TrainConfig& train) {
   if (train.lr_scheduler == LrScheduler::wsd) text += " decay " + exact(train.decay_ratio);
   if (train.warmup_ratio) text += " warm-up " + exact(*train.warmup_ratio);
   return text;
+}
+
+std::string optimizer_text(const TrainConfig& train) {
+  const std::string both = exact(train.weight_decay) + " " + exact(train.max_grad_norm);
+  if (train.optimizer != OptimizerKind::adamw) {
+    return std::string(enum_name(train.optimizer)) + " " + exact(momentum(train)) + " " + both;
+  }
+  return exact(train.adam_beta1) + " " + exact(train.adam_beta2) + " " + exact(train.adam_eps) +
+         " " + both;
 }
 
 std::string adapter_text(const LoraShape& shape) {
@@ -67,9 +78,7 @@ std::map<std::string, std::string> run_identity(const RunPlan& plan, const Datas
           {"batch size", batch_text(plan.config)},
           {"steps", std::to_string(total_steps)},
           {"learning rate", schedule_text(train)},
-          {"optimizer", exact(train.adam_beta1) + " " + exact(train.adam_beta2) + " " +
-                            exact(train.adam_eps) + " " + exact(train.weight_decay) + " " +
-                            exact(train.max_grad_norm)},
+          {"optimizer", optimizer_text(train)},
           {"adapter", adapter_text(adapter)},
           {"type of computing", type}};
 }

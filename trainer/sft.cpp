@@ -1,13 +1,35 @@
 #include "trainer/sft.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "trainer/beginning.h"
 #include "trainer/device.h"
+#include "trainer/memory_forecast.h"
 #include "trainer/sft_run.h"
 #include "trainer/stop_signal.h"
 
 namespace mayfly {
+
+namespace {
+
+// A run that goes on keeps its batches, whatever memory the machine has now: same bits.
+BatchSizes sizes_of(const SftJob& job, const Beginning& beginning, const LoadedModel& model,
+                    const Dataset& data, const MachineMemory& machine,
+                    const ComputeDevice& device) {
+  const TrainConfig& train = job.plan.config.train;
+  BatchSizes sizes = batch_sizes(train);
+  if (!train.auto_batch) return sizes;
+  if (!beginning.checkpoint) {
+    return auto_batch(job.plan, model.transformer.architecture(), data, machine, device);
+  }
+  sizes.per_device = std::clamp<std::int64_t>(beginning.checkpoint->state.per_device_batch_size, 1,
+                                              sizes.effective);
+  sizes.accumulation = (sizes.effective + sizes.per_device - 1) / sizes.per_device;
+  return sizes;
+}
+
+}  // namespace
 
 Result<FinishedEvent> sft(const SftJob& job) {
   const TrainConfig& train = job.plan.config.train;
@@ -17,6 +39,7 @@ Result<FinishedEvent> sft(const SftJob& job) {
   Result<Beginning> beginning = find_beginning(job, *device);
   if (!beginning) return beginning.error();
 
+  const MachineMemory machine = machine_memory(*device);
   Result<LoadedModel> model = load_base_model(job, *device);
   if (!model) return model.error();
   Result<LoraAdapter> adapter = load_new_adapter(job, *model);
@@ -24,8 +47,9 @@ Result<FinishedEvent> sft(const SftJob& job) {
   Result<Dataset> data = encode_data(job, *model);
   if (!data) return data.error();
 
-  Result<SftRun> prepared =
-      SftRun::prepare(job, {*device, std::move(*model), std::move(*adapter), std::move(*data)});
+  const BatchSizes sizes = sizes_of(job, *beginning, *model, *data, machine, *device);
+  Result<SftRun> prepared = SftRun::prepare(
+      job, {*device, std::move(*model), std::move(*adapter), std::move(*data)}, sizes);
   if (!prepared) return prepared.error();
   SftRun& run = *prepared;
   if (Status done = run.go_on_from(*beginning); !done) return done.error();

@@ -49,6 +49,14 @@ double seconds_between(SteadyTime from, SteadyTime to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
+std::unique_ptr<Optimizer> optimizer_of(const SftJob& job, const LoraAdapter& adapter) {
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& tensor : adapter.named(adapter.values())) {
+    tensors.push_back(tensor.value);
+  }
+  return make_optimizer(job.plan.config.train, adapter.values(), tensors);
+}
+
 // Peak resident set. Linux counts ru_maxrss in KiB.
 std::int64_t memory_bytes() {
   rusage usage{};
@@ -94,18 +102,19 @@ SftRun::SftRun(const SftJob& job, SftParts parts, Batches batches)
       parts_(std::move(parts)),
       batches_(std::move(batches)),
       schedule_(make_schedule(job.plan.config.train, batches_.total_steps(job.plan.config.train))),
-      optimizer_(adamw_settings(job.plan.config.train), parts_.adapter.values()) {
+      optimizer_(optimizer_of(job, parts_.adapter)),
+      hooks_(job.plan.config.train.hooks, job.directory.root) {
   state_.total_steps = batches_.total_steps(job.plan.config.train);
   state_.steps_per_epoch = batches_.steps_per_epoch();
 }
 
-Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts) {
+Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts, const BatchSizes& sizes) {
   const RunConfig& config = job.plan.config;
   const Result<std::string> model = model_digest(model_dir(job));
   if (!model) return model.error();
   Result<std::vector<DataFileFact>> files = data_files(config.data);
   if (!files) return files.error();
-  Batches batches(static_cast<std::int64_t>(parts.data.sequences.size()), batch_sizes(config.train),
+  Batches batches(static_cast<std::int64_t>(parts.data.sequences.size()), sizes,
                   data_order_seed(seed_of(job.plan)), config.data.shuffle);
 
   SftRun run(job, std::move(parts), std::move(batches));
@@ -113,6 +122,7 @@ Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts) {
   run.state_.identity = run_identity(job.plan, run.parts_.data, run.parts_.adapter.shape(), type,
                                      run.state_.total_steps);
   run.state_.identity["model"] = *model;
+  run.state_.per_device_batch_size = sizes.per_device;
   run.facts_ = {.data = std::move(*files),
                 .examples = run.parts_.data.train_counts.examples,
                 .tokens_trained_on = run.parts_.data.train_counts.tokens_trained_on,
@@ -133,10 +143,10 @@ Status SftRun::go_on_from(const Beginning& beginning) {
     return same;
   }
   if (Status taken = restore(parts_.adapter, checkpoint.adapter); !taken) return taken;
-  if (Status taken = restore(optimizer_, parts_.adapter, checkpoint.optimizer); !taken) {
+  if (Status taken = restore(*optimizer_, parts_.adapter, checkpoint.optimizer); !taken) {
     return taken;
   }
-  optimizer_.set_steps(checkpoint.state.step - checkpoint.state.skipped);
+  optimizer_->set_steps(checkpoint.state.step - checkpoint.state.skipped);
   state_ = checkpoint.state;
   if (Status kept = job_.report.go_on_from(state_.step); !kept) return kept;
   const bool own = checkpoint.folder == job_.directory.checkpoint(state_.step);
@@ -159,7 +169,7 @@ Status SftRun::announce() {
 
 Status SftRun::rehearse_checkpoint() {
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
-  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
+  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, *optimizer_);
   // Side by side stand those that are kept, the one being written, and the adapter at the end.
   const TrainConfig& train = job_.plan.config.train;
   const std::int64_t in_all = static_cast<std::int64_t>(std::ceil(train.epochs)) +
@@ -200,7 +210,7 @@ Status SftRun::step() {
   }
   const double rate = learning_rate_at(schedule_, state_.step);
   const StepResult result =
-      train_step(parts_.model.transformer, parts_.adapter, optimizer_, batches,
+      train_step(parts_.model.transformer, parts_.adapter, *optimizer_, batches,
                  StepSettings{.learning_rate = rate,
                               .max_grad_norm = job_.plan.config.train.max_grad_norm,
                               .seed = dropout_seed(seed_of(job_.plan)),
@@ -220,7 +230,15 @@ Status SftRun::step() {
       .tokens_per_second = static_cast<double>(result.tokens) / std::max(seconds, 1e-9),
       .memory_bytes = memory_bytes()};
   note_step(state_, event, job_.plan.config.train.logging_steps);
-  return job_.report.tell(event);
+  if (Status told = job_.report.tell(event); !told) return told;
+  return hook("on_step", {{"LOSS", std::to_string(event.loss)}});
+}
+
+Status SftRun::hook(std::string_view moment, std::map<std::string, std::string> facts) {
+  facts["STEP"] = std::to_string(state_.step);
+  facts["STEPS"] = std::to_string(state_.total_steps);
+  const std::optional<WarningEvent> warning = hooks_.run(moment, facts);
+  return warning ? job_.report.tell(*warning) : Status(Unit{});
 }
 
 // Nothing was updated. The next step has other rows, so going on may help.
@@ -288,10 +306,17 @@ bool SftRun::checkpoint_is_due() const {
 
 Status SftRun::checkpoint() {
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
-  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, optimizer_);
+  const Snapshot optimizer = optimizer_snapshot(parts_.adapter, *optimizer_);
   const Result<std::int64_t> bytes = write_checkpoint(job_.directory, content(adapter, optimizer));
   if (!bytes) return bytes.error();
   if (Status told = tell_checkpoint(*bytes); !told) return told;
+  const std::string path = job_.directory.checkpoint(state_.step).string();
+  if (Status done = hook("on_checkpoint", {{"CHECKPOINT", path}}); !done) return done;
+  if (const auto epoch = state_.whole_epoch()) {
+    const std::map<std::string, std::string> facts = {{"CHECKPOINT", path},
+                                                      {"EPOCH", std::to_string(*epoch)}};
+    if (Status done = hook("on_epoch", facts); !done) return done;
+  }
   return delete_old_checkpoints(job_.directory, job_.plan.config.train.save_total_limit);
 }
 
@@ -308,7 +333,8 @@ Status SftRun::tell_checkpoint(std::int64_t bytes) {
 Status SftRun::export_adapter() {
   if (Status told = job_.report.tell(StageEvent{"export", 0, 1}); !told) return told;
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
-  return publish_adapter(job_.directory, adapter_files(adapter));
+  if (Status done = publish_adapter(job_.directory, adapter_files(adapter)); !done) return done;
+  return hook("on_end", {{"ADAPTER", job_.directory.adapter().string()}});
 }
 
 FinishedEvent SftRun::stopped() const {

@@ -5,7 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -14,10 +17,11 @@
 #include "trainer/beginning.h"
 #include "trainer/checkpoint.h"
 #include "trainer/device.h"
+#include "trainer/hooks.h"
 #include "trainer/load_model.h"
 #include "trainer/model_card.h"
 #include "trainer/nn/packed_batch.h"
-#include "trainer/optim/adamw.h"
+#include "trainer/optim/optimizer.h"
 #include "trainer/optim/schedule.h"
 #include "trainer/sft.h"
 #include "trainer/snapshot.h"
@@ -41,7 +45,7 @@ Result<Dataset> encode_data(const SftJob& job, const LoadedModel& model);
 class SftRun {
  public:
   // Error: not_found, when a data file went away meanwhile.
-  static Result<SftRun> prepare(const SftJob& job, SftParts parts);
+  static Result<SftRun> prepare(const SftJob& job, SftParts parts, const BatchSizes& sizes);
 
   // Takes the checkpoint's values, if there is one. One of the run's own is reported again: its
   // writer may have been killed just before saying so, and it would never be uploaded. Error:
@@ -73,6 +77,9 @@ class SftRun {
  private:
   SftRun(const SftJob& job, SftParts parts, Batches batches);
 
+  // Runs the user's command of this moment, if there is one.
+  Status hook(std::string_view moment, std::map<std::string, std::string> facts);
+
   std::vector<PackedBatch> next_batches();
   Status skip_step();
   Status tell_early_stop();
@@ -85,8 +92,9 @@ class SftRun {
   SftParts parts_;
   Batches batches_;
   Schedule schedule_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   TrainingState state_;
+  Hooks hooks_;
   ModelCardFacts facts_;
 };
 

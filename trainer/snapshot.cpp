@@ -10,8 +10,9 @@ namespace mayfly {
 
 namespace {
 
-constexpr const char* kFirst = "first_moment.";
-constexpr const char* kSecond = "second_moment.";
+std::string prefix_of(const Optimizer::Moment& moment) {
+  return std::string(moment.name) + ".";
+}
 
 void add(Snapshot& snapshot, const std::string& prefix, const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& tensor : tensors) {
@@ -46,10 +47,11 @@ Snapshot adapter_snapshot(const LoraAdapter& adapter) {
   return snapshot;
 }
 
-Snapshot optimizer_snapshot(const LoraAdapter& adapter, const AdamW& optimizer) {
+Snapshot optimizer_snapshot(const LoraAdapter& adapter, const Optimizer& optimizer) {
   Snapshot snapshot;
-  add(snapshot, kFirst, adapter.named(optimizer.first_moment()));
-  add(snapshot, kSecond, adapter.named(optimizer.second_moment()));
+  for (const Optimizer::Moment& moment : optimizer.moments()) {
+    add(snapshot, prefix_of(moment), adapter.named(moment.flat));
+  }
   return snapshot;
 }
 
@@ -63,11 +65,13 @@ Status restore(LoraAdapter& adapter, const SafetensorsFile& file) {
   return Unit{};
 }
 
-Status restore(AdamW& optimizer, const LoraAdapter& adapter, const SafetensorsFile& file) {
-  if (Status taken = take(kFirst, adapter.named(optimizer.first_moment()), file); !taken) {
-    return taken;
+Status restore(Optimizer& optimizer, const LoraAdapter& adapter, const SafetensorsFile& file) {
+  for (const Optimizer::Moment& moment : optimizer.moments()) {
+    if (Status taken = take(prefix_of(moment), adapter.named(moment.flat), file); !taken) {
+      return taken;
+    }
   }
-  return take(kSecond, adapter.named(optimizer.second_moment()), file);
+  return Unit{};
 }
 
 }  // namespace mayfly

@@ -8,7 +8,7 @@
 #include "core/model/safetensors.h"
 #include "core/result.h"
 #include "trainer/nn/lora.h"
-#include "trainer/optim/adamw.h"
+#include "trainer/optim/optimizer.h"
 
 namespace mayfly {
 
@@ -20,12 +20,12 @@ struct Snapshot {
 
 // Float32, under peft's names. Valid until the adapter changes.
 Snapshot adapter_snapshot(const LoraAdapter& adapter);
-// first_moment.<name> and second_moment.<name>.
-Snapshot optimizer_snapshot(const LoraAdapter& adapter, const AdamW& optimizer);
+// <moment>.<name>, such as first_moment.<name>.
+Snapshot optimizer_snapshot(const LoraAdapter& adapter, const Optimizer& optimizer);
 
 // Takes the values of a checkpoint's two files. Error: corrupt, when a tensor is missing, too many,
 // or of another shape; nothing can be said about the values then.
 Status restore(LoraAdapter& adapter, const SafetensorsFile& file);
-Status restore(AdamW& optimizer, const LoraAdapter& adapter, const SafetensorsFile& file);
+Status restore(Optimizer& optimizer, const LoraAdapter& adapter, const SafetensorsFile& file);
 
 }  // namespace mayfly

@@ -4,10 +4,11 @@
 #include <cmath>
 
 #include "trainer/ops/random.h"
+#include "trainer/optim/clip.h"
 
 namespace mayfly {
 
-StepResult train_step(const Transformer& model, LoraAdapter& adapter, AdamW& optimizer,
+StepResult train_step(const Transformer& model, LoraAdapter& adapter, Optimizer& optimizer,
                       std::span<const PackedBatch> micro_batches, const StepSettings& settings) {
   StepResult result;
   for (const PackedBatch& batch : micro_batches) {

@@ -7,7 +7,7 @@
 #include "trainer/nn/lora.h"
 #include "trainer/nn/packed_batch.h"
 #include "trainer/nn/transformer.h"
-#include "trainer/optim/adamw.h"
+#include "trainer/optim/optimizer.h"
 
 namespace mayfly {
 
@@ -30,7 +30,7 @@ struct StepResult {
 };
 
 // REQUIRES: at least one supervised token in all of `micro_batches` together.
-StepResult train_step(const Transformer& model, LoraAdapter& adapter, AdamW& optimizer,
+StepResult train_step(const Transformer& model, LoraAdapter& adapter, Optimizer& optimizer,
                       std::span<const PackedBatch> micro_batches, const StepSettings& settings);
 
 }  // namespace mayfly

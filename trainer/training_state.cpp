@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 2;  // 2: steps may have been skipped
+constexpr int kFormatVersion = 3;  // 2: steps may have been skipped; 3: how many at once
 
 json step_json(const StepEvent& step) {
   return {{"step", step.step},
@@ -119,6 +119,7 @@ json resume_json(const TrainingState& state) {
               {"step", state.step},
               {"total_steps", state.total_steps},
               {"steps_per_epoch", state.steps_per_epoch},
+              {"per_device_batch_size", state.per_device_batch_size},
               {"tokens", state.tokens},
               {"skipped", state.skipped},
               {"skipped_in_a_row", state.skipped_in_a_row},
@@ -149,6 +150,7 @@ Result<TrainingState> training_state_from_json(const json& from) {
     state.step = from.at("step");
     state.total_steps = from.at("total_steps");
     state.steps_per_epoch = from.at("steps_per_epoch");
+    state.per_device_batch_size = from.at("per_device_batch_size");
     state.tokens = from.at("tokens");
     state.skipped = from.at("skipped");
     state.skipped_in_a_row = from.at("skipped_in_a_row");
@@ -172,9 +174,9 @@ Result<TrainingState> training_state_from_json(const json& from) {
   } catch (const json::exception& error) {
     return Error{ErrorKind::corrupt, std::string("reading resume.json: ") + error.what()};
   }
-  if (state.step < 0 || state.steps_per_epoch < 1 || state.step > state.total_steps ||
-      state.skipped < 0 || state.skipped > state.step || state.skipped_in_a_row < 0 ||
-      state.skipped_in_a_row > state.skipped) {
+  if (state.step < 0 || state.steps_per_epoch < 1 || state.per_device_batch_size < 1 ||
+      state.step > state.total_steps || state.skipped < 0 || state.skipped > state.step ||
+      state.skipped_in_a_row < 0 || state.skipped_in_a_row > state.skipped) {
     return Error{ErrorKind::corrupt, "reading resume.json: its step counts make no sense"};
   }
   return state;
@@ -222,7 +224,7 @@ json trainer_state_json(const TrainingState& state, const TrainConfig& train) {
       {"save_steps", nullptr},
       {"stateful_callbacks", json::object()},
       {"total_flos", 0.0},
-      {"train_batch_size", train.per_device_batch_size.value_or(1)},
+      {"train_batch_size", state.per_device_batch_size},
       {"trial_name", nullptr},
       {"trial_params", nullptr}};
   if (train.eval_steps) out["eval_steps"] = *train.eval_steps;

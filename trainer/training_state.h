@@ -31,6 +31,7 @@ struct TrainingState {
   std::int64_t step = 0;  // done so far
   std::int64_t total_steps = 0;
   std::int64_t steps_per_epoch = 1;
+  std::int64_t per_device_batch_size = 1;
   std::int64_t tokens = 0;
   std::int64_t skipped = 0;           // of `step`: those that updated nothing (train.nan_policy)
   std::int64_t skipped_in_a_row = 0;  // the last ones

@@ -31,6 +31,16 @@ std::string text(std::int64_t number) {
 
 // Row C-02: of the three sizes any two may be given; three must agree.
 void check_batch_sizes(const TrainConfig& train, Problems& found) {
+  const bool tells_how = train.per_device_batch_size || train.gradient_accumulation;
+  if (train.auto_batch && (tells_how || !train.effective_batch_size)) {
+    found.push_back({.path = "train.auto_batch",
+                     .message = tells_how ? "chooses how many examples are computed at once, which "
+                                            "is given as well"
+                                          : "needs to know what stays the same",
+                     .others = {"train.per_device_batch_size", "train.gradient_accumulation"},
+                     .hint = "give train.effective_batch_size alone"});
+    return;
+  }
   if (!train.effective_batch_size) return;
   const std::int64_t effective = *train.effective_batch_size;
   const auto& per_device = train.per_device_batch_size;
@@ -71,6 +81,18 @@ void check_training(const RunConfig& config, Problems& found) {
                      .message = text(*train.warmup_steps) + " is not shorter than the run, " +
                                 text(*train.max_steps) + " steps",
                      .others = {"train.max_steps"}});
+  }
+  if (train.momentum && train.optimizer == OptimizerKind::adamw) {
+    found.push_back({.path = "train.momentum",
+                     .message = "is of sgd and muon",
+                     .others = {"train.optimizer"},
+                     .hint = "AdamW's are train.adam_beta1 and train.adam_beta2"});
+  }
+  for (const auto& [moment, command] : train.hooks) {
+    if (std::find(kHookMoments.begin(), kHookMoments.end(), moment) != kHookMoments.end()) continue;
+    found.push_back({.path = "train.hooks." + moment,
+                     .message = "\"" + moment + "\" is no moment of a run",
+                     .hint = "known are on_step, on_checkpoint, on_epoch, on_end"});
   }
   const bool has_held_out = config.data.val_path || config.data.test_size > 0;
   if (train.early_stop_patience && !(train.eval_steps && has_held_out)) {
@@ -232,6 +254,23 @@ BatchSizes batch_sizes(const TrainConfig& train) {
   }
   sizes.effective = sizes.per_device * sizes.accumulation;
   return sizes;
+}
+
+double momentum(const TrainConfig& train) {
+  const double usual = train.optimizer == OptimizerKind::muon ? 0.95 : 0.0;
+  return train.momentum.value_or(usual);
+}
+
+std::int64_t optimizer_moments(const TrainConfig& train) {
+  switch (train.optimizer) {
+    case OptimizerKind::adamw:
+      return 2;
+    case OptimizerKind::sgd:
+      return momentum(train) > 0 ? 1 : 0;
+    case OptimizerKind::muon:
+      return 1;
+  }
+  return 0;
 }
 
 std::vector<ConfigProblem> problems(const RunConfig& config) {

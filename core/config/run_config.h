@@ -155,6 +155,11 @@ struct BatchSizes {
 };
 BatchSizes batch_sizes(const TrainConfig& train);
 
+// Of sgd and muon: train.momentum, or what is usual for them; 0 for AdamW, whose are train.adam_*.
+double momentum(const TrainConfig& train);
+// Numbers that the optimizer remembers of each one that it trains: AdamW's two moments, and so on.
+std::int64_t optimizer_moments(const TrainConfig& train);
+
 // Rules between fields that a valid config keeps, each broken one in words (path of the field
 // first, so that the loader can add the line). Empty: none broken.
 struct ConfigProblem {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/config/field.h"
 
@@ -27,6 +29,14 @@ struct EnumNames<LrScheduler> {
       std::pair{LrScheduler::wsd, std::string_view("wsd")}};
 };
 
+enum class OptimizerKind { adamw, sgd, muon };
+template <>
+struct EnumNames<OptimizerKind> {
+  static constexpr std::array values = {std::pair{OptimizerKind::adamw, std::string_view("adamw")},
+                                        std::pair{OptimizerKind::sgd, std::string_view("sgd")},
+                                        std::pair{OptimizerKind::muon, std::string_view("muon")}};
+};
+
 // What becomes of a step whose loss or gradient is not a finite number.
 enum class NanPolicy { stop, skip };
 template <>
@@ -45,6 +55,10 @@ struct EnumNames<Checkpointing> {
       std::pair{Checkpointing::blocks, std::string_view("true")}};
 };
 
+// When train.hooks may run a command.
+inline constexpr std::array<std::string_view, 4> kHookMoments = {"on_step", "on_checkpoint",
+                                                                 "on_epoch", "on_end"};
+
 // How the adapter is trained.
 struct TrainConfig {
   Device device = Device::automatic;
@@ -54,12 +68,15 @@ struct TrainConfig {
   std::optional<std::int64_t> per_device_batch_size;
   std::optional<std::int64_t> gradient_accumulation;
   std::optional<std::int64_t> effective_batch_size;
+  bool auto_batch = false;
   double learning_rate = 2e-4;
   double min_learning_rate = 0.0;
   LrScheduler lr_scheduler = LrScheduler::cosine;
   std::optional<std::int64_t> warmup_steps;
   std::optional<double> warmup_ratio;
   double decay_ratio = 0.1;
+  OptimizerKind optimizer = OptimizerKind::adamw;
+  std::optional<double> momentum;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_eps = 1e-8;
@@ -75,6 +92,7 @@ struct TrainConfig {
   std::optional<std::int64_t> save_steps;
   std::int64_t save_total_limit = 2;
   std::optional<std::string> resume_from;
+  std::map<std::string, std::string> hooks;
 
   static constexpr void fields(auto&& field) {
     using Self = TrainConfig;
@@ -113,6 +131,11 @@ struct TrainConfig {
           FieldDoc{.doc = "per_device_batch_size x gradient_accumulation x GPUs; give any two.",
                    .unit = "examples",
                    .at_least = 1});
+    field(
+        "auto_batch", &Self::auto_batch,
+        FieldDoc{.doc = "Compute as many examples at once as fit the memory; effective_batch_size "
+                        "stays as given.",
+                 .flag = "--auto-batch"});
     field("learning_rate", &Self::learning_rate,
           FieldDoc{.doc = "Highest learning rate, reached after warm-up.",
                    .flag = "--learning-rate",
@@ -140,6 +163,14 @@ struct TrainConfig {
                    .alias = "warmdown_ratio",
                    .at_least = 0,
                    .at_most = 1});
+    field(
+        "optimizer", &Self::optimizer,
+        FieldDoc{.doc = "AdamW; plain gradient descent (sgd); or Muon, which makes each matrix of "
+                        "the update orthogonal and takes learning rates as AdamW's.",
+                 .flag = "--optimizer"});
+    field("momentum", &Self::momentum,
+          FieldDoc{
+              .doc = "Of sgd and muon; default: 0 and 0.95.", .at_least = 0, .at_most = 0.999999});
     field("adam_beta1", &Self::adam_beta1,
           FieldDoc{.doc = "AdamW: decay of the first moment.", .at_least = 0, .at_most = 0.999999});
     field(
@@ -148,7 +179,7 @@ struct TrainConfig {
     field("adam_eps", &Self::adam_eps,
           FieldDoc{.doc = "AdamW: term that keeps the division finite.", .at_least = 0});
     field("weight_decay", &Self::weight_decay,
-          FieldDoc{.doc = "AdamW: decoupled weight decay of the adapter.",
+          FieldDoc{.doc = "Weight decay of the adapter; decoupled, but for sgd.",
                    .flag = "--weight-decay",
                    .at_least = 0,
                    .at_most = 10});
@@ -196,6 +227,10 @@ struct TrainConfig {
           FieldDoc{.doc = "Go on from this checkpoint folder, or `latest` of the run's own.",
                    .flag = "--resume-from",
                    .is_path = true});
+    field(
+        "hooks", &Self::hooks,
+        FieldDoc{.doc = "Shell commands at on_step, on_checkpoint, on_epoch and on_end, run beside "
+                        "the trainer: {on_checkpoint: cp -r $MAYFLY_CHECKPOINT /mnt}."});
   }
 };
 static_assert(field_count<TrainConfig>() == member_count<TrainConfig>());

@@ -96,7 +96,7 @@ TrainingMemory training_memory(const Architecture& model, const LoraConfig& lora
   TrainingMemory memory;
   memory.weights = weight_bytes(model, shape);
   memory.adapter = adapter_parameters(model, lora) * kFloat;
-  memory.optimizer = 3 * memory.adapter;
+  memory.optimizer = (1 + shape.moments) * memory.adapter;
   memory.activations =
       shape.tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
   memory.working = shape.tokens * bytes * (4 * model.ff_width + 6 * model.width) +

@@ -4,8 +4,9 @@
 //                 in four bits (0.516, or 0.5625) x those of the blocks' linear layers, and the
 //                 largest of them once in e, the scratch
 //   adapter       R (in + out) of each target x 4, float32
-//   optimizer     adapter x 3: gradient, and AdamW's two moments
-//   activations   N e L (2 D + 2 H E + 2 K E + 2 F + 7 R)    what a block keeps for its backward
+//   optimizer     adapter x (1 + M): gradient, and what the optimizer remembers, AdamW's two
+//   moments activations   N e L (2 D + 2 H E + 2 K E + 2 F + 7 R)    what a block keeps for its
+//   backward
 //                 pass; without 2 F with selective checkpointing, D + 7 R with true; norms of
 //                 queries and keys keep H E + K E more, norms behind the halves 2 D more
 //   working       N e (4 F + 6 D) + attention + logits: what one block needs while it is computed
@@ -36,6 +37,7 @@ struct TrainingShape {
   int bytes_a_number = 2;       // 2: bfloat16, 4: float32
   QuantConfig quant = {};
   Checkpointing checkpointing = Checkpointing::off;
+  std::int64_t moments = 2;  // optimizer_moments()
   // No matrix (H, T, T), and logits that become their gradient in place: the CPU, and GPUs from
   // compute capability 8.0 on in a build with kernels.
   bool fused = false;

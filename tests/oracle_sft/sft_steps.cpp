@@ -83,6 +83,20 @@ json greedy(const Transformer& model, const LoraAdapter& adapter, const json& sp
   return generate(model, &adapter, prompt, {}, sampling);
 }
 
+std::unique_ptr<Optimizer> optimizer_of(const json& spec, const LoraAdapter& adapter) {
+  TrainConfig config;
+  for (const auto& [kind, name] : EnumNames<OptimizerKind>::values) {
+    if (spec.value("optimizer", "adamw") == name) config.optimizer = kind;
+  }
+  if (config.optimizer == OptimizerKind::sgd) config.momentum = 0.9;
+  config.weight_decay = spec["weight_decay"].get<double>();
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& tensor : adapter.named(adapter.values())) {
+    tensors.push_back(tensor.value);
+  }
+  return make_optimizer(config, adapter.values(), tensors);
+}
+
 void run(const json& spec, const std::filesystem::path& out) {
   const std::filesystem::path model_dir = spec["model"].get<std::string>();
   const at::ScalarType type = spec["bf16"].get<bool>() ? at::kBFloat16 : at::kFloat;
@@ -96,7 +110,7 @@ void run(const json& spec, const std::filesystem::path& out) {
                           need(load_weights(model_dir, architecture, {at::kCPU, type, quant})));
   LoraAdapter adapter =
       need(LoraAdapter::read(architecture, spec["adapter"].get<std::string>(), at::kCPU, type));
-  AdamW optimizer({.weight_decay = spec["weight_decay"].get<double>()}, adapter.values());
+  const std::unique_ptr<Optimizer> optimizer = optimizer_of(spec, adapter);
   const Schedule schedule{.kind = spec.contains("decay") ? LrScheduler::wsd : LrScheduler::cosine,
                           .peak = spec["learning_rate"].get<double>(),
                           .warmup = spec["warmup"].get<std::int64_t>(),
@@ -123,7 +137,7 @@ void run(const json& spec, const std::filesystem::path& out) {
                                 .max_grad_norm = spec["max_grad_norm"].get<double>(),
                                 .seed = 1,
                                 .step = step};
-    const StepResult result = train_step(model, adapter, optimizer, batches, settings);
+    const StepResult result = train_step(model, adapter, *optimizer, batches, settings);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     steps.push_back({{"loss", result.loss},
                      {"grad_norm", result.grad_norm},

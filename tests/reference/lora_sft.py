@@ -3,7 +3,7 @@ the trainer is held against, step by step.
 
 loss       sum of the cross entropies of the step's trained tokens, in float32, divided by their number
            over all micro-batches
-optimiser  AdamW(betas 0.9 0.999, eps 1e-8), after clipping to max_grad_norm
+optimiser  AdamW(betas 0.9 0.999, eps 1e-8), or SGD or Muon with their momentum, after clipping to max_grad_norm
 lr(step)   from step 0: rate * step / warmup while step < warmup, then rate * (1 + cos(pi * x)) / 2 with
            x = (step - warmup) / (steps - warmup); with "decay" in the spec, transformers' get_wsd_schedule
 Documents are padded on the right; no dropout; eager attention; one thread.
@@ -75,15 +75,21 @@ def gradients(model, document):
     return found
 
 
-def train(spec, threads=1):
-    """Trains as the spec of tests/oracle_sft/sft_steps.cpp says; returns (steps, model, logits before)."""
+def train(spec, threads=1, nudge=0.0):
+    """Trains as the spec of tests/oracle_sft/sft_steps.cpp says; returns (steps, model, logits before).
+
+    nudge: the adapter begins so far off, as a share of each number: what float32 may differ by anyway."""
     torch.set_num_threads(threads)
     model = PeftModel.from_pretrained(load(spec["model"], quant=spec.get("quant")), spec["adapter"], is_trainable=True)
     model.train()
     first = spec["steps"][0][0][0]["tokens"]
     before = logits(model, first)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=spec["weight_decay"])
+    for p in parameters:
+        p.data *= 1 + nudge * torch.randn(p.shape, generator=torch.Generator().manual_seed(3))
+    optimizer = {"adamw": torch.optim.AdamW, "sgd": lambda p, **rest: torch.optim.SGD(p, momentum=0.9, **rest),
+                 "muon": lambda p, **rest: torch.optim.Muon(p, adjust_lr_fn="match_rms_adamw", **rest),
+                 }[spec.get("optimizer", "adamw")](parameters, lr=0.0, weight_decay=spec["weight_decay"])
     steps, warmup, done = len(spec["steps"]), spec["warmup"], []
     schedule = lambda step: step / warmup if step < warmup else 0.5 * (
         1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/trainer/tiny_llama.h"
+#include "trainer/optim/adamw.h"
 
 namespace mayfly {
 namespace {

@@ -1,6 +1,7 @@
 // What a run does otherwise when a key says so, in whole runs of the real program: steps left out,
-// ends that come early. A key that is read and changes nothing is what could go wrong, and a run
-// that goes on from a checkpoint and ends with other bytes.
+// ends that come early, other optimizers, commands at its moments. A key that is read and changes
+// nothing is what could go wrong, and a run that goes on from a checkpoint and ends with other
+// bytes.
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -209,6 +210,81 @@ TEST_F(BrokenTokenTest, TenInARowEndTheRunAlsoAfterGoingOn) {
   write_rows(3, 29);
   ASSERT_EQ(train("nine", {"train.nan_policy=skip"}), 0) << err_;
   EXPECT_EQ(skipped("nine"), 9);
+}
+
+// Another optimizer is another run, and each goes on exactly from its checkpoint.
+TEST_F(TrainingOptionsTest, EveryOptimizerGoesOnFromACheckpoint) {
+  ASSERT_EQ(train("adamw", {}), 0) << err_;
+  for (const std::string name : {"sgd", "muon"}) {
+    const std::vector<std::string> set = {"train.optimizer=" + name, "train.momentum=0.9",
+                                          "train.save_steps=3", "train.save_total_limit=9"};
+    ASSERT_EQ(train(name, set), 0) << err_;
+    EXPECT_NE(adapter_bytes(name), adapter_bytes("adamw"));
+    const auto steps = events_of<StepEvent>(name);
+    EXPECT_LT(steps.back().loss, steps.front().loss);
+    const std::string from = "train.resume_from=" + run(name).checkpoint(3).string();
+    std::vector<std::string> again = set;
+    again.push_back(from);
+    ASSERT_EQ(train(name + "_again", again), 0) << err_;
+    EXPECT_EQ(adapter_bytes(name + "_again"), adapter_bytes(name));
+    EXPECT_EQ(train(name + "_as_adamw", {from, "train.save_steps=3"}), 2);
+    EXPECT_NE(err_.find("optimizer differ"), std::string::npos) << err_;
+  }
+}
+
+// Six at once fit any machine; a checkpoint says how many it was made with.
+TEST_F(TrainingOptionsTest, AutoBatchTakesWhatFitsAndKeepsIt) {
+  const std::string no_accumulation = "train.gradient_accumulation=null";
+  const std::string effective = "train.effective_batch_size=6";
+  const std::vector<std::string> set = {no_accumulation, effective, "train.auto_batch=true",
+                                        "train.save_steps=2", "train.save_total_limit=9"};
+  ASSERT_EQ(train("auto", set), 0) << err_;
+  ASSERT_EQ(train("six", {no_accumulation, effective, "train.per_device_batch_size=6"}), 0) << err_;
+  EXPECT_EQ(adapter_bytes("auto"), adapter_bytes("six"));
+  const auto checkpoint = read_checkpoint(run("auto").checkpoint(2));
+  ASSERT_TRUE(checkpoint);
+  EXPECT_EQ(checkpoint->state.per_device_batch_size, 6);
+
+  std::vector<std::string> again = set;
+  again.push_back("train.resume_from=" + run("auto").checkpoint(2).string());
+  ASSERT_EQ(train("again", again), 0) << err_;
+  EXPECT_EQ(adapter_bytes("again"), adapter_bytes("auto"));
+}
+
+// 24 rows in steps of three: eight steps an epoch.
+TEST_F(TrainingOptionsTest, HooksRunAtTheirMoments) {
+  ASSERT_TRUE(write_file(folder_ / "hooks.yaml", R"(
+model: {base: model}
+data: {path: [train.jsonl], cutoff_len: 192}
+lora: {r: 4}
+train:
+  {threads: 1, device: cpu, bf16: false, gradient_accumulation: 3, epochs: 2, save_steps: 5,
+   save_total_limit: 9, hooks: {
+     on_step: 'echo "step $MAYFLY_STEP of $MAYFLY_STEPS $MAYFLY_LOSS" >> said',
+     on_checkpoint: 'test -f "$MAYFLY_CHECKPOINT/adapter_model.safetensors" && echo "saved $MAYFLY_STEP" >> said',
+     on_epoch: 'echo "$MAYFLY_MOMENT $MAYFLY_EPOCH" >> said',
+     on_end: 'test -f "$MAYFLY_ADAPTER/adapter_config.json" && echo "end in $MAYFLY_RUN_DIR" >> said; echo no room >&2; exit 3'}}
+run: {name: hooks}
+)"));
+  TrainProcess process(folder_, {"sft", "-c", "hooks.yaml"});
+  ASSERT_EQ(process.wait(), 0) << process.err();
+  std::istringstream said(*read_file(folder_ / "said"));
+  std::vector<std::string> others;
+  std::int64_t steps = 0;
+  for (std::string line; std::getline(said, line);) {
+    if (line.starts_with("step " + std::to_string(steps + 1) + " of 16 ")) {
+      ++steps;
+    } else {
+      others.push_back(line);
+    }
+  }
+  EXPECT_EQ(steps, 16);
+  EXPECT_THAT(others, testing::ElementsAre("saved 5", "saved 8", "on_epoch 1", "saved 10",
+                                           "saved 15", "saved 16", "on_epoch 2",
+                                           "end in " + run("hooks").root.string()));
+  const auto warnings = events_of<WarningEvent>("hooks");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(warnings[0].what, "train.hooks.on_end failed: exit code 3: no room");
 }
 
 }  // namespace

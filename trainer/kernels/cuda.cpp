@@ -54,4 +54,11 @@ std::string kernels_obstacle(int gpu) {
   return architecture_obstacle({major, minor}, MAYFLY_CUDA_ARCHITECTURES);
 }
 
+std::int64_t gpu_free_bytes(int gpu) {
+  std::size_t free = 0, total = 0;
+  const bool told =
+      cudaSetDevice(gpu) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess;
+  return told ? static_cast<std::int64_t>(free) : 0;
+}
+
 }  // namespace mayfly

@@ -15,4 +15,8 @@ std::string kernels_obstacle(int /*gpu*/) {
   return {};
 }
 
+std::int64_t gpu_free_bytes(int /*gpu*/) {
+  return 0;
+}
+
 }  // namespace mayfly

@@ -57,4 +57,7 @@ bool has_flash_attention(const at::Tensor& like, std::int64_t head_width);
 // they can, and where the build has none.
 std::string kernels_obstacle(int gpu);
 
+// Memory of the GPU with this number that nobody uses; 0: this build cannot ask.
+std::int64_t gpu_free_bytes(int gpu);
+
 }  // namespace mayfly

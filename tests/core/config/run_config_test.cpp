@@ -163,6 +163,43 @@ TEST(ProblemsTest, PatienceNeedsLossesToCount) {
   EXPECT_THAT(broken(config), IsEmpty());
 }
 
+TEST(ProblemsTest, AutoBatchChoosesAndTheEffectiveSizeStays) {
+  RunConfig config = valid();
+  config.train.auto_batch = true;
+  EXPECT_THAT(broken(config), ElementsAre("train.auto_batch needs to know what stays the same | "
+                                          "give train.effective_batch_size alone"));
+  config.train.effective_batch_size = 8;
+  EXPECT_THAT(broken(config), IsEmpty());
+  config.train.per_device_batch_size = 2;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.auto_batch chooses how many examples are computed at once, which "
+                          "is given as well | give train.effective_batch_size alone"));
+}
+
+TEST(ProblemsTest, MomentumIsOfOptimizersThatHaveOne) {
+  RunConfig config = valid();
+  config.train.momentum = 0.5;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.momentum is of sgd and muon | AdamW's are train.adam_beta1 and "
+                          "train.adam_beta2"));
+  EXPECT_EQ(optimizer_moments(config.train), 2);
+  config.train.optimizer = OptimizerKind::sgd;
+  EXPECT_THAT(broken(config), IsEmpty());
+  EXPECT_EQ(momentum(config.train), 0.5);
+  config.train.momentum.reset();
+  EXPECT_EQ(optimizer_moments(config.train), 0);
+  config.train.optimizer = OptimizerKind::muon;
+  EXPECT_EQ(momentum(config.train), 0.95);
+}
+
+TEST(ProblemsTest, HooksAreOfKnownMoments) {
+  RunConfig config = valid();
+  config.train.hooks = {{"on_step", "true"}, {"on_steps", "true"}};
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.hooks.on_steps \"on_steps\" is no moment of a run | known are "
+                          "on_step, on_checkpoint, on_epoch, on_end"));
+}
+
 TEST(ProblemsTest, OnlyNamesOfOursAreRenamed) {
   RunConfig config = valid();
   config.data.fields_named = {{"prompt", "question"}, {"content", "said"}};

@@ -55,6 +55,9 @@ bool has_flash_attention(const at::Tensor& /*like*/, std::int64_t /*head_width*/
 std::string kernels_obstacle(int /*gpu*/) {
   return {};
 }
+std::int64_t gpu_free_bytes(int /*gpu*/) {
+  return 0;
+}
 
 namespace {
 

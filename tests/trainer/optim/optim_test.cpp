@@ -2,11 +2,16 @@
 #include <cmath>
 #include <limits>
 
+#include <ATen/ops/linalg_svdvals.h>
 #include <gtest/gtest.h>
 
+#include "core/config/run_config.h"
 #include "tests/trainer/tiny_llama.h"
 #include "trainer/optim/adamw.h"
+#include "trainer/optim/clip.h"
+#include "trainer/optim/muon.h"
 #include "trainer/optim/schedule.h"
+#include "trainer/optim/sgd.h"
 
 namespace mayfly {
 namespace {
@@ -89,25 +94,83 @@ TEST(AdamWTest, MakesTheStepsOfItsFormula) {
   EXPECT_EQ(optimizer.steps(), 5);
 }
 
-TEST(AdamWTest, GoesOnExactlyFromItsSavedState) {
+TEST(SgdTest, MakesTheStepsOfItsFormula) {
+  const at::Tensor values = random_tensor({501}, 1.0, 1);
+  at::Tensor v = values.to(at::kDouble), m = at::zeros_like(v);
+  Sgd optimizer({.momentum = 0.9, .weight_decay = 0.1}, values);
+  for (int t = 1; t <= 5; ++t) {
+    const at::Tensor gradient = random_tensor({501}, 1.0, 10 + static_cast<std::uint64_t>(t));
+    optimizer.step(values, gradient, 0.01 * t);
+    m = 0.9 * m + gradient.to(at::kDouble) + 0.1 * v;
+    v = v - 0.01 * t * m;
+  }
+  EXPECT_LT(relative_difference(values, v), 1e-6);
+}
+
+// Each matrix moves by about the same in every direction that its gradient has, however unequal
+// they are in the gradient.
+TEST(MuonTest, MovesEachMatrixAlikeInEveryDirection) {
+  const at::Tensor values = at::zeros({2 * 4 * 30});
+  const std::vector<at::Tensor> matrices = {values.narrow(0, 0, 120).view({4, 30}),
+                                            values.narrow(0, 120, 120).view({30, 4})};
+  const at::Tensor gradients = at::zeros_like(values);
+  gradients.narrow(0, 0, 120).view({4, 30}).copy_(
+      random_tensor({4, 30}, 1.0, 1) * at::tensor({1.0f, 10.0f, 0.5f, 3.0f}).unsqueeze(1));
+  gradients.narrow(0, 120, 120).copy_(random_tensor({120}, 0.01, 2));
+  Muon({}, values, matrices).step(values, gradients, 0.1);
+  for (const at::Tensor& matrix : matrices) {
+    const at::Tensor moved = at::linalg_svdvals(matrix) / (0.1 * 0.2 * std::sqrt(30.0));
+    EXPECT_GT(moved.min().item<double>(), 0.6);
+    EXPECT_LT(moved.max().item<double>(), 1.3);
+    EXPECT_LT((matrix * gradients.narrow(0, matrix.storage_offset(), 120).view(matrix.sizes()))
+                  .sum()
+                  .item<double>(),
+              0);  // against the gradient
+  }
+}
+
+TEST(MuonTest, StandsAGradientOfZero) {
+  const at::Tensor values = at::ones({20});
+  Muon({.momentum = 0.95, .weight_decay = 0.5}, values, {values.view({4, 5})})
+      .step(values, at::zeros({20}), 0.1);
+  EXPECT_TRUE(values.equal(at::full({20}, 0.95)));
+}
+
+class OptimizerTest : public testing::TestWithParam<OptimizerKind> {};
+
+TEST_P(OptimizerTest, GoesOnExactlyFromItsSavedState) {
+  TrainConfig config;
+  config.optimizer = GetParam();
+  if (config.optimizer != OptimizerKind::adamw) config.momentum = 0.9;
+  config.weight_decay = 0.01;
+  const auto make = [&](const at::Tensor& values) {
+    return make_optimizer(config, values, {values.view({15, 20})});
+  };
   const at::Tensor start = random_tensor({300}, 1.0, 1);
   const auto gradient = [](int t) {
     return random_tensor({300}, 1.0, 50 + static_cast<std::uint64_t>(t));
   };
   const at::Tensor whole = start.clone();
-  AdamW undisturbed({}, whole);
-  for (int t = 0; t < 6; ++t) undisturbed.step(whole, gradient(t), 0.01);
+  const auto undisturbed = make(whole);
+  for (int t = 0; t < 6; ++t) undisturbed->step(whole, gradient(t), 0.01);
 
   const at::Tensor parts = start.clone();
-  AdamW first({}, parts);
-  for (int t = 0; t < 3; ++t) first.step(parts, gradient(t), 0.01);
-  AdamW second({}, parts);
-  second.first_moment().copy_(first.first_moment());
-  second.second_moment().copy_(first.second_moment());
-  second.set_steps(first.steps());
-  for (int t = 3; t < 6; ++t) second.step(parts, gradient(t), 0.01);
+  const auto first = make(parts);
+  for (int t = 0; t < 3; ++t) first->step(parts, gradient(t), 0.01);
+  const auto second = make(parts);
+  const auto saved = first->moments(), restored = second->moments();
+  ASSERT_EQ(static_cast<std::int64_t>(saved.size()), optimizer_moments(config));
+  ASSERT_FALSE(saved.empty());
+  for (std::size_t i = 0; i < saved.size(); ++i) restored[i].flat.copy_(saved[i].flat);
+  second->set_steps(3);
+  for (int t = 3; t < 6; ++t) second->step(parts, gradient(t), 0.01);
   EXPECT_TRUE(parts.equal(whole));
 }
+
+INSTANTIATE_TEST_SUITE_P(All, OptimizerTest,
+                         testing::Values(OptimizerKind::adamw, OptimizerKind::sgd,
+                                         OptimizerKind::muon),
+                         [](const auto& kind) { return std::string(enum_name(kind.param)); });
 
 TEST(ClipToNormTest, ScalesDownOnlyWhatIsTooLong) {
   at::Tensor g = at::tensor({3.0f, 4.0f});
