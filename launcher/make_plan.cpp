@@ -106,6 +106,14 @@ Status check_folders(const RunConfig& config) {
   return Unit{};
 }
 
+Status check_machines(const TrainConfig& train) {
+  if (train.nodes == 1) return Unit{};
+  return Error{
+      ErrorKind::invalid_config,
+      "train.nodes is " + std::to_string(train.nodes) + ", and `launch` rents one machine",
+      "train.devices trains on all of its GPUs; for more machines start `train sft` on each"};
+}
+
 Status find_programs(const PlanInputs& inputs, RunPlan& plan) {
   const fs::path& folder = inputs.programs;
   if (inputs.provider != "local") {
@@ -255,6 +263,7 @@ Result<PlannedRun> make_plan(const PlanInputs& inputs) {
     return done.error();
   }
   if (const Status done = resolve_model(inputs, config, planned); !done) return done.error();
+  if (const Status done = check_machines(config.train); !done) return done.error();
   if (const Status done = check_folders(config); !done) return done.error();
   if (const Status done = choose_place(inputs, plan); !done) return done.error();
   if (const Status done = find_programs(inputs, plan); !done) return done.error();

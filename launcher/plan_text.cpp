@@ -66,9 +66,11 @@ std::string training_line(const PlannedRun& planned) {
   const BatchSizes batch = batch_sizes(config.train);
   const double epochs =
       static_cast<double>(planned.steps.steps) / static_cast<double>(planned.steps.steps_per_epoch);
-  const std::string at_once = config.train.auto_batch ? "as many at once as fit"
-                                                      : std::to_string(batch.per_device) + " x " +
-                                                            std::to_string(batch.accumulation);
+  const std::int64_t ranks = rank_count(config.train);
+  std::string at_once =
+      std::to_string(batch.per_device) + " x " + std::to_string(batch.accumulation);
+  if (ranks > 1) at_once += " x " + std::to_string(ranks) + " processes";
+  if (config.train.auto_batch) at_once = "as many at once as fit";
   const std::string unit = config.data.pack_sequences ? "pack" : "example";
   return "LoRA r " + std::to_string(config.lora.r) + ", " + grouped(planned.steps.steps) +
          " steps of " + std::to_string(batch.effective) + " " + unit +

@@ -31,7 +31,7 @@ void weigh_on_processor(PlannedRun& planned, std::int64_t there, const std::stri
   shape.checkpointing = config.train.gradient_checkpointing;
   shape.moments = optimizer_moments(config.train);
   planned.memory = training_memory(planned.architecture, config.lora, shape);
-  if (there <= 0 || planned.memory.total() <= there) return;
+  if (there <= 0 || planned.memory.total() * config.train.devices <= there) return;
   planned.mistakes.push_back("training needs about " + format_gb(planned.memory.total()) +
                              " of memory and " + machine + " has " + format_gb(there) +
                              ": a smaller train.per_device_batch_size or data.cutoff_len, or a "

@@ -26,6 +26,7 @@ std::optional<Checkpoint> newest_whole(const RunDirectory& run,
 }  // namespace
 
 Result<Beginning> find_beginning(const SftJob& job, const ComputeDevice& device) {
+  if (!job.ranks.is_first()) return Beginning{};  // it is told (SftRun::go_on_from)
   const RunDirectory& run = job.directory;
   if (Status made = make_folders(run.checkpoints()); !made) return made.error();
   if (Status cleared = remove_leftovers(run); !cleared) return cleared.error();

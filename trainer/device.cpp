@@ -46,17 +46,21 @@ bool processor_has_bf16() {
 
 }  // namespace
 
-Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16) {
+Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16, int gpu) {
   ComputeDevice chosen;
   if (wanted != Device::cpu) {
-    const std::string obstacle = load_cuda();
+    std::string obstacle = load_cuda();
+    if (obstacle.empty() && gpu >= static_cast<int>(at::getNumGPUs())) {
+      obstacle = "the driver shows " + std::to_string(at::getNumGPUs()) + " GPUs, and process " +
+                 std::to_string(gpu) + " needs its own";
+    }
     if (obstacle.empty()) {
       // Not the processor instead: the machine was chosen, and is paid, for its GPU.
-      if (const std::string unfit = kernels_obstacle(0); !unfit.empty()) {
+      if (const std::string unfit = kernels_obstacle(gpu); !unfit.empty()) {
         return Error{ErrorKind::refused, unfit,
                      "rent another GPU, or set train.device to cpu to train on the processor"};
       }
-      chosen.device = at::Device(at::kCUDA, 0);
+      chosen.device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(gpu));
     } else if (wanted == Device::cuda) {
       return Error{ErrorKind::refused, "train.device is cuda, and " + obstacle,
                    "set train.device to auto or cpu to train on the processor"};
@@ -64,13 +68,14 @@ Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16) {
   }
   const bool has_bf16 = chosen.device.is_cuda() || processor_has_bf16();
   chosen.type = bf16.value_or(has_bf16) ? at::kBFloat16 : at::kFloat;
-  chosen.name = chosen.device.is_cuda() ? "cuda:0" : "cpu";
+  chosen.name = chosen.device.is_cuda() ? "cuda:" + std::to_string(gpu) : "cpu";
   return chosen;
 }
 
-void set_threads(std::optional<std::int64_t> threads) {
+void set_threads(std::optional<std::int64_t> threads, std::int64_t processes) {
   const auto cores = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
-  at::set_num_threads(static_cast<int>(threads.value_or(cores)));
+  at::set_num_threads(
+      static_cast<int>(threads.value_or(std::max<std::int64_t>(1, cores / processes))));
 }
 
 int threads() {

@@ -24,12 +24,12 @@ struct ComputeDevice {
 };
 
 // `bf16` nullopt: where the processor multiplies in it (AVX512-BF16 or AMX; any GPU from 8.0 on).
-// Error: refused, when a GPU is asked for and there is none, with the reason.
-Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16);
+// `gpu`: its number. Error: refused, when a GPU is asked for and there is none, with the reason.
+Result<ComputeDevice> choose_device(Device wanted, std::optional<bool> bf16, int gpu = 0);
 
-// Threads of libtorch on the CPU; nullopt: one a core. Losses are the same bit for bit only for the
-// same number.
-void set_threads(std::optional<std::int64_t> threads);
+// Threads of libtorch on the CPU; nullopt: one for each core, shared by so many processes. Losses
+// are the same bit for bit only for the same number.
+void set_threads(std::optional<std::int64_t> threads, std::int64_t processes = 1);
 int threads();
 
 }  // namespace mayfly

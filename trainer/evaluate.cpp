@@ -19,12 +19,14 @@ constexpr std::size_t kBatchTokens = 2048;
 
 std::optional<HeldOutLoss> held_out_loss(const Transformer& model, const LoraAdapter* adapter,
                                          const std::vector<Example>& examples,
-                                         const std::function<bool(std::int64_t done)>& go_on) {
+                                         const std::function<bool(std::int64_t done)>& go_on,
+                                         const Ranks& ranks) {
   HeldOutLoss total;
   double sum = 0;
   std::size_t next = 0;
+  int turn = 0;
   while (next < examples.size()) {
-    if (!go_on(static_cast<std::int64_t>(next))) return std::nullopt;
+    if (!go_on(static_cast<std::int64_t>(next)) && ranks.size() == 1) return std::nullopt;
     std::vector<DocumentView> documents;
     std::size_t tokens = 0;
     while (next < examples.size() &&
@@ -33,10 +35,13 @@ std::optional<HeldOutLoss> held_out_loss(const Transformer& model, const LoraAda
       tokens += examples[next].ids.size();
       ++next;
     }
+    if (turn++ % ranks.size() != ranks.rank()) continue;
     const PackedBatch batch = pack(documents, model.device());
     total.tokens += batch.supervised();
     if (batch.supervised() > 0) sum += model.loss_sum(batch, adapter);
   }
+  total.tokens = ranks.sum(total.tokens);
+  sum = ranks.sum(sum);
   assert(total.tokens > 0);
   total.examples = static_cast<std::int64_t>(examples.size());
   total.loss = sum / static_cast<double>(total.tokens);

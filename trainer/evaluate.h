@@ -14,6 +14,7 @@
 #include "trainer/device.h"
 #include "trainer/nn/lora.h"
 #include "trainer/nn/transformer.h"
+#include "trainer/ranks.h"
 
 namespace mayfly {
 
@@ -24,10 +25,12 @@ struct HeldOutLoss {
 };
 
 // `go_on` is called between batches with the examples done; false: give up, the answer is nullopt.
+// Several ranks take turns, batch by batch, and do not give up: they would have to agree on it.
 // `adapter` nullptr: the base model. REQUIRES: at least one trained token.
 std::optional<HeldOutLoss> held_out_loss(const Transformer& model, const LoraAdapter* adapter,
                                          const std::vector<Example>& examples,
-                                         const std::function<bool(std::int64_t done)>& go_on);
+                                         const std::function<bool(std::int64_t done)>& go_on,
+                                         const Ranks& ranks = Ranks());
 
 // `train eval`: all of it from folders and files.
 struct EvaluateRequest {

@@ -6,6 +6,8 @@
 
 #include <c10/util/Exception.h>
 
+#include "trainer/ranks.h"
+
 namespace mayfly {
 
 namespace {
@@ -34,6 +36,9 @@ Error error_of_exception() {
     // The CPU's allocator has no exception type of its own.
     if (what.find("can't allocate memory") != std::string::npos) return out_of_memory(what);
     return Error{ErrorKind::internal, "libtorch: " + what};
+  } catch (const RankLost& error) {
+    return Error{ErrorKind::internal, error.what(),
+                 "logs/rank-<N>.log says more, where we started it"};
   } catch (const std::bad_alloc&) {
     return out_of_memory("an allocation failed");
   } catch (const std::exception& error) {

@@ -83,6 +83,7 @@ Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device) {
                   .steps = batches.total_steps(config.train),
                   .steps_per_epoch = batches.steps_per_epoch(),
                   .per_device_batch_size = sizes.per_device,
+                  .processes = device.device.is_cpu() ? config.train.devices : 1,
                   .largest_batch = peak.largest_batch,
                   .program_bytes = machine.program,
                   .memory = peak.memory,
@@ -103,7 +104,10 @@ std::string forecast_text(const Forecast& forecast) {
       {"steps", number(forecast.steps) + ", " + number(forecast.steps_per_epoch) + " an epoch"},
       {"largest batch", number(forecast.largest_batch) + " tokens; " +
                             number(forecast.per_device_batch_size) + " sequences at once"},
-      {"memory", gigabytes(forecast.peak_bytes()) + " at most"},
+      {"memory",
+       gigabytes(forecast.peak_bytes()) + " at most" +
+           (forecast.processes > 1 ? ", in each of " + number(forecast.processes) + " processes"
+                                   : "")},
       {"  weights", gigabytes(memory.weights)},
       {"  adapter", gigabytes(memory.adapter + memory.optimizer) + " with its optimizer"},
       {"  activations", gigabytes(memory.activations + memory.working)}};
@@ -132,6 +136,7 @@ std::string forecast_json(const Forecast& forecast) {
                                 {"steps", forecast.steps},
                                 {"steps_per_epoch", forecast.steps_per_epoch},
                                 {"per_device_batch_size", forecast.per_device_batch_size},
+                                {"processes", forecast.processes},
                                 {"largest_batch_tokens", forecast.largest_batch},
                                 {"memory_bytes",
                                  {{"peak", forecast.peak_bytes()},

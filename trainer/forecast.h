@@ -23,6 +23,7 @@ struct Forecast {
   std::int64_t steps = 0;
   std::int64_t steps_per_epoch = 0;
   std::int64_t per_device_batch_size = 1;  // sequences computed at once
+  std::int64_t processes = 1;              // that share the memory: those on one processor
   std::int64_t largest_batch = 0;          // tokens computed at once
   std::int64_t program_bytes = 0;  // on the CPU: of this process, its libraries and the data
   TrainingMemory memory;           // the rest; on the CPU without a reserve
@@ -34,7 +35,7 @@ struct Forecast {
     return program_bytes + memory.total();
   }
   bool fits() const {
-    return there_bytes == 0 || peak_bytes() <= there_bytes;
+    return there_bytes == 0 || peak_bytes() * processes <= there_bytes;
   }
 };
 

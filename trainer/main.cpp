@@ -10,6 +10,7 @@
 #include "core/report_error.h"
 #include "trainer/command_line.h"
 #include "trainer/failure.h"
+#include "trainer/rank_processes.h"
 #include "trainer/stop_signal.h"
 #include "trainer/thread_waiting.h"
 #include "trainer/verbs.h"
@@ -27,6 +28,7 @@ int main(int count, char** words) {
     return static_cast<int>(ExitCode::ok);
   }
   make_threads_wait_briefly(words);
+  end_with_first_rank();
   install_stop_signals();
   const std::vector<Error> errors = run_verb(*line);
   return static_cast<int>(errors.empty() ? ExitCode::ok : report_errors(errors, line->json));

@@ -108,7 +108,7 @@ std::string step_tail(const StepEvent& step, seconds remaining) {
 }
 
 Report::Report(const RunDirectory& run, Clock& clock, const ReportSettings& settings,
-               EventLog events)
+               std::optional<EventLog> events)
     : run_(run),
       clock_(&clock),
       settings_(settings),
@@ -121,7 +121,14 @@ Result<Report> Report::open(const RunDirectory& run, Clock& clock, const ReportS
   return Report(run, clock, settings, std::move(*events));
 }
 
+Report Report::silent(Clock& clock) {
+  ReportSettings settings;
+  settings.quiet = true;
+  return Report({}, clock, settings, std::nullopt);
+}
+
 Status Report::go_on_from(std::int64_t step) {
+  if (!events_) return Unit{};
   std::error_code code;
   if (!std::filesystem::exists(run_.metrics(), code)) return Unit{};
   const Result<std::string> text = read_file(run_.metrics());
@@ -143,7 +150,11 @@ Status Report::go_on_from(std::int64_t step) {
 }
 
 Status Report::tell(EventBody body) {
-  if (Status written = events_.append(body); !written) return written;
+  if (!events_) {
+    if (const auto* warning = std::get_if<WarningEvent>(&body)) log_warn(warning->what);
+    return Unit{};
+  }
+  if (Status written = events_->append(body); !written) return written;
   if (const auto* step = std::get_if<StepEvent>(&body)) {
     return tell_step(*step);
   }
@@ -175,6 +186,7 @@ Status Report::tell(EventBody body) {
 }
 
 void Report::progress(const std::string& stage, std::int64_t done, std::int64_t of) {
+  if (!events_) return;
   const StageEvent event{stage, done, of};
   const SteadyTime now = clock_->steady_now();
   if (now - progress_at_ < kProgressEvery) return show(event);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/clock.h"
@@ -28,6 +29,9 @@ class Report {
   // Opens events.jsonl and metrics.jsonl of `run`. `clock` must outlive this object.
   static Result<Report> open(const RunDirectory& run, Clock& clock, const ReportSettings& settings);
 
+  // Of a rank that is not the first: says nothing and writes nothing but warnings to the log.
+  static Report silent(Clock& clock);
+
   // Drops metrics of steps after `step`: they are computed again after going on from there.
   Status go_on_from(std::int64_t step);
 
@@ -40,7 +44,8 @@ class Report {
   void progress(const std::string& stage, std::int64_t done, std::int64_t of);
 
  private:
-  Report(const RunDirectory& run, Clock& clock, const ReportSettings& settings, EventLog events);
+  Report(const RunDirectory& run, Clock& clock, const ReportSettings& settings,
+         std::optional<EventLog> events);
 
   void show(const StageEvent& stage);
   Status tell_step(const StepEvent& step);
@@ -50,7 +55,7 @@ class Report {
   RunDirectory run_;
   Clock* clock_;
   ReportSettings settings_;
-  EventLog events_;
+  std::optional<EventLog> events_;  // none: silent
   std::unique_ptr<ProgressBar> bar_;
   SteadyTime drawn_at_{}, progress_at_{};
   SteadyTime steps_began_at_{};

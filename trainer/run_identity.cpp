@@ -37,6 +37,8 @@ std::string batch_text(const RunConfig& config) {
   const std::string at_once = config.train.auto_batch ? "auto" : std::to_string(batch.per_device);
   const std::int64_t times = config.train.auto_batch ? batch.effective : batch.accumulation;
   std::string text = at_once + " x " + std::to_string(times);
+  const std::int64_t ranks = rank_count(config.train);
+  if (ranks > 1) text += " x " + std::to_string(ranks) + " processes";
   if (config.data.pack_sequences) text += " packs of " + std::to_string(config.data.cutoff_len);
   return text;
 }

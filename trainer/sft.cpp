@@ -33,8 +33,9 @@ BatchSizes sizes_of(const SftJob& job, const Beginning& beginning, const LoadedM
 
 Result<FinishedEvent> sft(const SftJob& job) {
   const TrainConfig& train = job.plan.config.train;
-  set_threads(train.threads);
-  const Result<ComputeDevice> device = choose_device(train.device, train.bf16);
+  set_threads(train.threads, train.devices);
+  const Result<ComputeDevice> device =
+      choose_device(train.device, train.bf16, job.ranks.local_rank());
   if (!device) return device.error();
   Result<Beginning> beginning = find_beginning(job, *device);
   if (!beginning) return beginning.error();
@@ -52,17 +53,19 @@ Result<FinishedEvent> sft(const SftJob& job) {
       job, {*device, std::move(*model), std::move(*adapter), std::move(*data)}, sizes);
   if (!prepared) return prepared.error();
   SftRun& run = *prepared;
+  job.ranks.meet();
   if (Status done = run.go_on_from(*beginning); !done) return done.error();
   if (Status done = run.announce(); !done) return done.error();
   if (Status done = run.rehearse_checkpoint(); !done) return done.error();
   if (Status done = run.evaluate_if_due(); !done) return done.error();
-  if (stop_requested() && !run.all_steps_done()) return run.stopped();
+  const auto stops = [&] { return job.ranks.any(stop_requested()) && !run.all_steps_done(); };
+  if (stops()) return run.stopped();
 
   while (!run.all_steps_done()) {
     if (Status done = run.step(); !done) return done.error();
     if (Status done = run.evaluate_if_due(); !done) return done.error();
-    const bool stop = stop_requested() && !run.all_steps_done();
-    const bool asked = take_checkpoint_request();
+    const bool stop = stops();
+    const bool asked = job.ranks.any(take_checkpoint_request());
     if (stop || asked || run.checkpoint_is_due()) {
       if (Status done = run.checkpoint(); !done) return done.error();
     }

@@ -6,6 +6,7 @@
 #include "core/result.h"
 #include "core/run/directory.h"
 #include "core/run/plan.h"
+#include "trainer/ranks.h"
 #include "trainer/report.h"
 
 namespace mayfly {
@@ -16,6 +17,7 @@ struct SftJob {
   const RunDirectory& directory;
   Report& report;
   Clock& clock;
+  const Ranks& ranks;
 };
 
 // Reports everything but the end: the caller writes `finished` with what comes back, or `failed`.

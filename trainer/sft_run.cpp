@@ -134,7 +134,29 @@ Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts, const BatchSiz
   return run;
 }
 
+Status SftRun::agree_with_first() {
+  const Ranks& ranks = job_.ranks;
+  if (ranks.size() == 1) return Unit{};
+  const std::string said = ranks.from_first(resume_json(state_).dump());
+  for (const Optimizer::Moment& moment : optimizer_->moments()) ranks.take_from_first(moment.flat);
+  ranks.take_from_first(parts_.adapter.values());
+  parts_.adapter.refresh();
+  const Result<nlohmann::json> json = parse_json(said, "rank 0");
+  if (!json) return json.error();
+  Result<TrainingState> first = training_state_from_json(*json);
+  if (!first) return first.error();
+  if (Status same = check_identity(first->identity, state_.identity, "rank 0"); !same) return same;
+  state_ = std::move(*first);
+  optimizer_->set_steps(state_.step - state_.skipped);
+  return Unit{};
+}
+
 Status SftRun::go_on_from(const Beginning& beginning) {
+  if (Status done = take_checkpoint(beginning); !done) return done;
+  return agree_with_first();
+}
+
+Status SftRun::take_checkpoint(const Beginning& beginning) {
   if (!beginning.checkpoint) return job_.report.go_on_from(0);
   const Checkpoint& checkpoint = *beginning.checkpoint;
   if (Status same =
@@ -168,6 +190,7 @@ Status SftRun::announce() {
 }
 
 Status SftRun::rehearse_checkpoint() {
+  if (!writes()) return Unit{};
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
   const Snapshot optimizer = optimizer_snapshot(parts_.adapter, *optimizer_);
   // Side by side stand those that are kept, the one being written, and the adapter at the end.
@@ -185,7 +208,10 @@ Status SftRun::rehearse_checkpoint() {
 
 std::vector<PackedBatch> SftRun::next_batches() {
   std::vector<PackedBatch> batches;
-  for (const std::vector<std::uint32_t>& sequences : batches_.of_step(state_.step)) {
+  const auto all = batches_.of_step(state_.step);
+  const auto ranks = static_cast<std::size_t>(job_.ranks.size());
+  for (auto i = static_cast<std::size_t>(job_.ranks.rank()); i < all.size(); i += ranks) {
+    const std::vector<std::uint32_t>& sequences = all[i];
     std::vector<DocumentView> documents;
     for (const std::uint32_t sequence : sequences) {
       for (const std::uint32_t row : parts_.data.sequences[sequence]) {
@@ -203,7 +229,7 @@ Status SftRun::step() {
   const std::vector<PackedBatch> batches = next_batches();
   const bool any = std::any_of(batches.begin(), batches.end(),
                                [](const PackedBatch& batch) { return batch.supervised() > 0; });
-  if (!any) {
+  if (!job_.ranks.any(any)) {
     return Error{ErrorKind::bad_data,
                  "step " + std::to_string(state_.step + 1) + " has no token to train on",
                  "its rows train only their first token, which nothing comes before"};
@@ -215,7 +241,8 @@ Status SftRun::step() {
                               .max_grad_norm = job_.plan.config.train.max_grad_norm,
                               .seed = dropout_seed(seed_of(job_.plan)),
                               .step = state_.step,
-                              .checkpointing = job_.plan.config.train.gradient_checkpointing});
+                              .checkpointing = job_.plan.config.train.gradient_checkpointing},
+                 job_.ranks);
   if (!result.finite) return skip_step();
   const double seconds = seconds_between(began, job_.clock.steady_now());
   state_.seconds += seconds;
@@ -235,6 +262,7 @@ Status SftRun::step() {
 }
 
 Status SftRun::hook(std::string_view moment, std::map<std::string, std::string> facts) {
+  if (!writes()) return Unit{};
   facts["STEP"] = std::to_string(state_.step);
   facts["STEPS"] = std::to_string(state_.total_steps);
   const std::optional<WarningEvent> warning = hooks_.run(moment, facts);
@@ -265,11 +293,13 @@ Status SftRun::evaluate_if_due() {
   const bool known = !made.empty() && made.back().step == state_.step;
   if (!due || known || parts_.data.validation.empty()) return Unit{};
   const auto examples = static_cast<std::int64_t>(parts_.data.validation.size());
-  const auto held_out = held_out_loss(parts_.model.transformer, &parts_.adapter,
-                                      parts_.data.validation, [&](std::int64_t done) {
-                                        job_.report.progress("evaluate", done, examples);
-                                        return !stop_requested() || all_steps_done();
-                                      });
+  const auto held_out = held_out_loss(
+      parts_.model.transformer, &parts_.adapter, parts_.data.validation,
+      [&](std::int64_t done) {
+        job_.report.progress("evaluate", done, examples);
+        return !stop_requested() || all_steps_done();
+      },
+      job_.ranks);
   if (!held_out) return Unit{};
   if (!std::isfinite(held_out->loss)) {
     return Error{
@@ -305,6 +335,7 @@ bool SftRun::checkpoint_is_due() const {
 }
 
 Status SftRun::checkpoint() {
+  if (!writes()) return Unit{};
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
   const Snapshot optimizer = optimizer_snapshot(parts_.adapter, *optimizer_);
   const Result<std::int64_t> bytes = write_checkpoint(job_.directory, content(adapter, optimizer));
@@ -331,6 +362,7 @@ Status SftRun::tell_checkpoint(std::int64_t bytes) {
 }
 
 Status SftRun::export_adapter() {
+  if (!writes()) return Unit{};
   if (Status told = job_.report.tell(StageEvent{"export", 0, 1}); !told) return told;
   const Snapshot adapter = adapter_snapshot(parts_.adapter);
   if (Status done = publish_adapter(job_.directory, adapter_files(adapter)); !done) return done;

@@ -47,9 +47,9 @@ class SftRun {
   // Error: not_found, when a data file went away meanwhile.
   static Result<SftRun> prepare(const SftJob& job, SftParts parts, const BatchSizes& sizes);
 
-  // Takes the checkpoint's values, if there is one. One of the run's own is reported again: its
-  // writer may have been killed just before saying so, and it would never be uploaded. Error:
-  // invalid_config, when it is of another run; corrupt.
+  // Takes the checkpoint's values, if there is one; the other ranks take the first one's. One of
+  // the run's own is reported again: its writer may have been killed just before saying so, and it
+  // would never be uploaded. Error: invalid_config, when it is of another run; corrupt.
   Status go_on_from(const Beginning& beginning);
   // Reports what there is to do.
   Status announce();
@@ -81,6 +81,12 @@ class SftRun {
   Status hook(std::string_view moment, std::map<std::string, std::string> facts);
 
   std::vector<PackedBatch> next_batches();
+  // What is done once for all ranks: only the first one writes.
+  bool writes() const {
+    return job_.ranks.is_first();
+  }
+  Status take_checkpoint(const Beginning& beginning);
+  Status agree_with_first();
   Status skip_step();
   Status tell_early_stop();
   AdapterDescription describe_adapter() const;

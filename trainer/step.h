@@ -8,6 +8,7 @@
 #include "trainer/nn/packed_batch.h"
 #include "trainer/nn/transformer.h"
 #include "trainer/optim/optimizer.h"
+#include "trainer/ranks.h"
 
 namespace mayfly {
 
@@ -29,8 +30,11 @@ struct StepResult {
   bool finite = true;  // false: loss or gradient was not a finite number; nothing was updated
 };
 
-// REQUIRES: at least one supervised token in all of `micro_batches` together.
+// `micro_batches`: of all of the step's the ones of this rank, every ranks.size()-th. What comes
+// back is of the whole step, the same on every rank.
+// REQUIRES: at least one supervised token in all micro-batches of all ranks together.
 StepResult train_step(const Transformer& model, LoraAdapter& adapter, Optimizer& optimizer,
-                      std::span<const PackedBatch> micro_batches, const StepSettings& settings);
+                      std::span<const PackedBatch> micro_batches, const StepSettings& settings,
+                      const Ranks& ranks = Ranks());
 
 }  // namespace mayfly

@@ -22,6 +22,8 @@
 #include "trainer/failure.h"
 #include "trainer/forecast.h"
 #include "trainer/local_plan.h"
+#include "trainer/rank_processes.h"
+#include "trainer/ranks.h"
 #include "trainer/report.h"
 #include "trainer/sft.h"
 #include "version.h"
@@ -57,26 +59,64 @@ LogLevel console_level(const TrainCommandLine& line, LogLevelName configured) {
 // the file. Elsewhere (the agent's log file, a pipe) the log is what there is to read. The agent
 // keeps what we print as logs/train.log, so only a run without it writes that file.
 Status start_logs(const TrainCommandLine& line, const RunPlan& plan, const RunDirectory& run,
-                  const Terminal& terminal) {
+                  const Terminal& terminal, bool is_first) {
   const LogLevel level = console_level(line, plan.config.logging.console_level);
-  const bool by_agent = !line.run_dir.empty();
+  const bool by_other = !line.run_dir.empty() || !is_first;
   const bool bar = terminal.interactive && line.verbosity == 0;
   return start_log("train", bar ? LogLevel::warn : level,
-                   by_agent ? fs::path() : run.trainer_log());
+                   by_other ? fs::path() : run.trainer_log());
+}
+
+// The ranks that torchrun or somebody like it has started, we among them; alone: one, or the first
+// of those that are still to be started here.
+Result<Ranks> ranks_around_us(const TrainConfig& train) {
+  const Result<std::optional<RankPlace>> place = rank_place();
+  if (!place) return place.error();
+  const std::int64_t wanted = rank_count(train);
+  if (*place) {
+    if ((*place)->size == wanted) return Ranks::join(**place, train.rank_timeout);
+    return Error{ErrorKind::invalid_config,
+                 "WORLD_SIZE is " + std::to_string((*place)->size) +
+                     ", and train.devices x train.nodes is " + std::to_string(wanted),
+                 "make them equal: --set train.devices=" + std::to_string((*place)->size)};
+  }
+  if (train.nodes == 1) return Ranks();
+  return Error{ErrorKind::invalid_config,
+               "train.nodes is " + std::to_string(train.nodes) +
+                   ", and nothing says which of the processes this is",
+               "start each with RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as "
+               "torchrun does"};
+}
+
+// Where nobody else has started them.
+Result<RankProcesses> start_others(const RunPlan& plan, const RunDirectory& run, Ranks& ranks) {
+  const TrainConfig& train = plan.config.train;
+  if (ranks.size() > 1 || rank_count(train) == 1) return RankProcesses();
+  Result<Ranks> first = Ranks::listen(static_cast<int>(train.devices), train.rank_timeout);
+  if (!first) return first.error();
+  Result<RankProcesses> others = RankProcesses::start(*first, run);
+  if (!others) return others.error();
+  if (Status all = first->wait_for_others(); !all) return all.error();
+  ranks = std::move(*first);
+  return others;
 }
 
 Result<FinishedEvent> train(const TrainCommandLine& line, const RunPlan& plan,
-                            const RunDirectory& run, const std::vector<std::string>& unused) {
+                            const RunDirectory& run, const std::vector<std::string>& unused,
+                            Ranks ranks) {
   SystemClock clock;
   const Terminal terminal = terminal_of(STDERR_FILENO, line.color);
-  if (Status started = start_logs(line, plan, run, terminal); !started) return started.error();
+  if (Status started = start_logs(line, plan, run, terminal, ranks.is_first()); !started)
+    return started.error();
   const double redraw_seconds = plan.config.logging.tqdm_refresh_rate;
-  Result<Report> report = Report::open(
-      run, clock,
-      {.logging_steps = plan.config.train.logging_steps,
-       .redraw_every = std::chrono::milliseconds(static_cast<std::int64_t>(redraw_seconds * 1000)),
-       .terminal = terminal,
-       .quiet = line.verbosity < 0});
+  Result<Report> report = !ranks.is_first()
+                              ? Report::silent(clock)
+                              : Report::open(run, clock,
+                                             {.logging_steps = plan.config.train.logging_steps,
+                                              .redraw_every = std::chrono::milliseconds(
+                                                  static_cast<std::int64_t>(redraw_seconds * 1000)),
+                                              .terminal = terminal,
+                                              .quiet = line.verbosity < 0});
   if (!report) return report.error();
   for (const std::string& field : unused) {
     const Status told = report->tell(
@@ -85,8 +125,14 @@ Result<FinishedEvent> train(const TrainCommandLine& line, const RunPlan& plan,
     if (!told) return told.error();
   }
 
-  const SftJob job{plan, run, *report, clock};
-  const Result<FinishedEvent> result = without_exceptions([&] { return sft(job); });
+  const Result<FinishedEvent> result = without_exceptions([&]() -> Result<FinishedEvent> {
+    Result<RankProcesses> others = start_others(plan, run, ranks);
+    if (!others) return others.error();
+    Result<FinishedEvent> finished = sft({plan, run, *report, clock, ranks});
+    if (!finished) return finished;
+    if (Status ended = others->wait(); !ended) log_warn(ended.error().message);
+    return finished;
+  });
   if (result) {
     if (Status told = report->tell(*result); !told) return told.error();
     return result;
@@ -120,7 +166,21 @@ std::vector<Error> run_planned(const TrainCommandLine& line) {
   const Result<RunPlan> plan = read_plan(run.plan().string());
   if (!plan) return {plan.error()};
   if (line.dry_run) return run_dry(line, *plan);
-  const Result<FinishedEvent> finished = train(line, *plan, run, {});
+  Result<Ranks> ranks = ranks_around_us(plan->config.train);
+  if (!ranks) return {ranks.error()};
+  const Result<FinishedEvent> finished = train(line, *plan, run, {}, std::move(*ranks));
+  if (!finished) return {finished.error()};
+  return {};
+}
+
+// By the first rank's plan: its run, its name, its day.
+std::vector<Error> run_as_rank(const TrainCommandLine& line, Ranks ranks) {
+  const Result<nlohmann::json> json = parse_json(ranks.from_first({}), "the plan of rank 0");
+  if (!json) return {json.error()};
+  const Result<RunPlan> plan = plan_from_json(*json);
+  if (!plan) return {plan.error()};
+  const RunDirectory run{plan->run_dir};
+  const Result<FinishedEvent> finished = train(line, *plan, run, {}, std::move(ranks));
   if (!finished) return {finished.error()};
   return {};
 }
@@ -135,8 +195,13 @@ std::vector<Error> run_alone(const TrainCommandLine& line) {
   const Result<LocalPlan> local = make_local_plan(loaded.config, clock);
   if (!local) return {local.error()};
   if (line.dry_run) return run_dry(line, local->plan);
+  Result<Ranks> ranks = ranks_around_us(local->plan.config.train);
+  if (!ranks) return {ranks.error()};
+  if (!ranks->is_first()) return run_as_rank(line, std::move(*ranks));
   if (Status written = write_local_plan(*local); !written) return {written.error()};
-  const Result<FinishedEvent> finished = train(line, local->plan, local->directory, local->unused);
+  ranks->from_first(json_text(plan_to_json(local->plan)));
+  const Result<FinishedEvent> finished =
+      train(line, local->plan, local->directory, local->unused, std::move(*ranks));
   if (!finished) return {finished.error()};
   const std::string path =
       finished->stopped ? local->plan.run_dir : local->directory.adapter().string();

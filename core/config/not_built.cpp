@@ -15,7 +15,7 @@ struct Row {
   std::string_view harmless = {};  // values between '|' that ask for what happens anyway
 };
 
-constexpr std::string_view kOneGpu = "one device trains";
+constexpr std::string_view kRankVariables = "it is in the environment, as torchrun sets it";
 constexpr std::string_view kLocalOnly = "only this machine is used, provider local";
 constexpr std::string_view kNoHubData = "give files in data.path";
 
@@ -56,11 +56,10 @@ constexpr std::array kKeys = {
     Row{"mid", "only the phase sft is"},
     Row{"train.fp16", "bf16 and float32 are", "false"},
     Row{"train.attention", {}, "auto"},
-    Row{"train.zero_stage", kOneGpu, "0"},
+    Row{"train.zero_stage", "an adapter's optimizer is small, and each process has all of it", "0"},
     Row{"train.offload_optimizer", {}, "false"},
-    Row{"train.nodes", kOneGpu, "1"},
-    Row{"train.master_addr", kOneGpu},
-    Row{"train.master_port", kOneGpu},
+    Row{"train.master_addr", kRankVariables},
+    Row{"train.master_port", kRankVariables},
     Row{"train.early_stop", "it is train.early_stop_patience and train.early_stop_min_delta"},
     Row{"train.deterministic", {}, "false"},
     Row{"rl", "only the phase sft is"},

@@ -32,6 +32,14 @@ std::string text(std::int64_t number) {
 // Row C-02: of the three sizes any two may be given; three must agree.
 void check_batch_sizes(const TrainConfig& train, Problems& found) {
   const bool tells_how = train.per_device_batch_size || train.gradient_accumulation;
+  if (train.auto_batch && rank_count(train) > 1) {
+    found.push_back(
+        {.path = "train.auto_batch",
+         .message = "is built for one process",
+         .others = {"train.devices", "train.nodes"},
+         .hint = "give train.per_device_batch_size; `train sft --dry-run` says what fits"});
+    return;
+  }
   if (train.auto_batch && (tells_how || !train.effective_batch_size)) {
     found.push_back({.path = "train.auto_batch",
                      .message = tells_how ? "chooses how many examples are computed at once, which "
@@ -43,29 +51,37 @@ void check_batch_sizes(const TrainConfig& train, Problems& found) {
   }
   if (!train.effective_batch_size) return;
   const std::int64_t effective = *train.effective_batch_size;
+  const std::int64_t ranks = rank_count(train);
+  const std::string processes = ranks > 1 ? " x " + text(ranks) + " processes" : "";
   const auto& per_device = train.per_device_batch_size;
   const auto& accumulation = train.gradient_accumulation;
   if (per_device && accumulation) {
-    if (*per_device * *accumulation == effective) return;
+    const std::int64_t product = *per_device * *accumulation * ranks;
+    if (product == effective) return;
     found.push_back({.path = "train.effective_batch_size",
                      .message = text(effective) + " is not per_device_batch_size " +
                                 text(*per_device) + " x gradient_accumulation " +
-                                text(*accumulation) + " = " + text(*per_device * *accumulation),
+                                text(*accumulation) + processes + " = " + text(product),
                      .others = {"train.effective_batch_size", "train.per_device_batch_size",
                                 "train.gradient_accumulation"},
                      .hint = "give two of the three; null unsets one"});
     return;
   }
-  if (!per_device && !accumulation) return;
-  const std::int64_t step = per_device ? *per_device : *accumulation;
-  const std::string other = per_device ? "per_device_batch_size" : "gradient_accumulation";
+  const std::int64_t given = per_device ? *per_device : accumulation ? *accumulation : 1;
+  const std::int64_t step = given * ranks;
   if (effective % step == 0) return;
+  std::string other = per_device     ? "per_device_batch_size " + text(given) + processes
+                      : accumulation ? "gradient_accumulation " + text(given) + processes
+                                     : text(ranks) + " processes";
   const std::int64_t below = effective / step * step;
-  found.push_back({.path = "train.effective_batch_size",
-                   .message = text(effective) + " is not a multiple of " + other + " " + text(step),
-                   .others = {"train.effective_batch_size", "train." + other},
-                   .hint = "the nearest that are: " + (below > 0 ? text(below) + " and " : "") +
-                           text(below + step)});
+  found.push_back(
+      {.path = "train.effective_batch_size",
+       .message = text(effective) + " is not a multiple of " + other,
+       .others = {"train.effective_batch_size", per_device     ? "train.per_device_batch_size"
+                                                : accumulation ? "train.gradient_accumulation"
+                                                               : "train.devices"},
+       .hint = "the nearest that are: " + (below > 0 ? text(below) + " and " : "") +
+               text(below + step)});
 }
 
 void check_training(const RunConfig& config, Problems& found) {
@@ -239,20 +255,26 @@ std::int64_t at_least_one(std::int64_t value) {
 
 }  // namespace
 
+std::int64_t rank_count(const TrainConfig& train) {
+  return at_least_one(train.devices) * at_least_one(train.nodes);
+}
+
 BatchSizes batch_sizes(const TrainConfig& train) {
   BatchSizes sizes;
+  const std::int64_t ranks = rank_count(train);
   const auto& effective = train.effective_batch_size;
   if (train.per_device_batch_size) {
     sizes.per_device = at_least_one(*train.per_device_batch_size);
   } else if (effective && train.gradient_accumulation) {
-    sizes.per_device = at_least_one(*effective / at_least_one(*train.gradient_accumulation));
+    sizes.per_device =
+        at_least_one(*effective / (at_least_one(*train.gradient_accumulation) * ranks));
   }
   if (train.gradient_accumulation) {
     sizes.accumulation = at_least_one(*train.gradient_accumulation);
   } else if (effective) {
-    sizes.accumulation = at_least_one(*effective / sizes.per_device);
+    sizes.accumulation = at_least_one(*effective / (sizes.per_device * ranks));
   }
-  sizes.effective = sizes.per_device * sizes.accumulation;
+  sizes.effective = sizes.per_device * sizes.accumulation * ranks;
   return sizes;
 }
 

@@ -146,14 +146,16 @@ struct RunConfig {
 };
 static_assert(field_count<RunConfig>() == member_count<RunConfig>());
 
-// The batch sizes after derivation: effective = per_device x accumulation (one device). Of a config
+// The batch sizes after derivation: effective = per_device x accumulation x processes. Of a config
 // that breaks a rule below: the nearest that makes sense, never less than 1.
 struct BatchSizes {
   std::int64_t per_device = 1;
   std::int64_t accumulation = 1;
-  std::int64_t effective = 1;
+  std::int64_t effective = 1;  // sequences of a step, over all processes
 };
 BatchSizes batch_sizes(const TrainConfig& train);
+// Processes that train together, on all machines.
+std::int64_t rank_count(const TrainConfig& train);
 
 // Of sgd and muon: train.momentum, or what is usual for them; 0 for AdamW, whose are train.adam_*.
 double momentum(const TrainConfig& train);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -63,6 +64,9 @@ inline constexpr std::array<std::string_view, 4> kHookMoments = {"on_step", "on_
 struct TrainConfig {
   Device device = Device::automatic;
   std::optional<std::int64_t> threads;
+  std::int64_t devices = 1;
+  std::int64_t nodes = 1;
+  std::chrono::seconds rank_timeout{60};
   double epochs = 1.0;
   std::optional<std::int64_t> max_steps;
   std::optional<std::int64_t> per_device_batch_size;
@@ -103,6 +107,23 @@ struct TrainConfig {
                    .flag = "--threads",
                    .at_least = 1,
                    .at_most = 1024});
+    field("devices", &Self::devices,
+          FieldDoc{.doc = "Processes that train together on this machine, each on a GPU of its own "
+                          "or a share of the cores.",
+                   .flag = "--devices",
+                   .alias = "nproc_per_node",
+                   .at_least = 1,
+                   .at_most = 64});
+    field("nodes", &Self::nodes,
+          FieldDoc{.doc = "Machines that train together. `train` is started on each by hand or by "
+                          "torchrun, whose variables it reads; `launch` rents one.",
+                   .alias = "nnodes",
+                   .at_least = 1,
+                   .at_most = 64});
+    field("rank_timeout", &Self::rank_timeout,
+          FieldDoc{.doc = "Longest that one of these processes may keep the others waiting.",
+                   .at_least = 1,
+                   .at_most = 86400});
     field("epochs", &Self::epochs,
           FieldDoc{.doc = "How often every row is trained on.",
                    .flag = "--epochs",

@@ -176,6 +176,39 @@ TEST(ProblemsTest, AutoBatchChoosesAndTheEffectiveSizeStays) {
                           "is given as well | give train.effective_batch_size alone"));
 }
 
+TEST(BatchSizesTest, CountEveryProcess) {
+  TrainConfig train = train_with({.per_device = 2, .accumulation = {}, .effective = 24});
+  train.devices = 3;
+  EXPECT_EQ(batch_sizes(train).accumulation, 4);
+  EXPECT_EQ(batch_sizes(train).effective, 24);
+  train = train_with({.per_device = {}, .accumulation = 2, .effective = 24});
+  train.devices = 2;
+  train.nodes = 3;
+  EXPECT_EQ(batch_sizes(train).per_device, 2);
+  train = train_with({.per_device = {}, .accumulation = {}, .effective = {}});
+  train.devices = 4;
+  EXPECT_EQ(batch_sizes(train).effective, 4);
+}
+
+TEST(ProblemsTest, BatchSizesMustAgreeWithTheProcesses) {
+  RunConfig config = valid();
+  config.train = train_with({.per_device = 2, .accumulation = 2, .effective = 4});
+  config.train.devices = 2;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.effective_batch_size 4 is not per_device_batch_size 2 x "
+                          "gradient_accumulation 2 x 2 processes = 8 | give two of the three; null "
+                          "unsets one"));
+  config.train = train_with({.per_device = {}, .accumulation = {}, .effective = 5});
+  config.train.devices = 2;
+  EXPECT_THAT(broken(config), ElementsAre("train.effective_batch_size 5 is not a multiple of 2 "
+                                          "processes | the nearest that are: 4 and 6"));
+  config.train.effective_batch_size = 6;
+  config.train.auto_batch = true;
+  EXPECT_THAT(broken(config),
+              ElementsAre("train.auto_batch is built for one process | give "
+                          "train.per_device_batch_size; `train sft --dry-run` says what fits"));
+}
+
 TEST(ProblemsTest, MomentumIsOfOptimizersThatHaveOne) {
   RunConfig config = valid();
   config.train.momentum = 0.5;
