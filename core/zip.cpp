@@ -203,6 +203,15 @@ Result<std::int64_t> ZipFile::data_start(const ZipMember& member) const {
   return start;
 }
 
+Result<std::int64_t> ZipFile::stored_at(const ZipMember& member) const {
+  if ((member.flags & kEncrypted) != 0 || member.method != 0) {
+    return Error{ErrorKind::unsupported, path_ + ": " + member.name + " is packed or encrypted"};
+  }
+  if (member.bytes != member.packed_bytes)
+    return broken("the size of " + member.name + " is wrong");
+  return data_start(member);
+}
+
 Status ZipFile::unpack(const ZipMember& member, const fs::path& target,
                        const std::function<void(std::int64_t)>& progress) const {
   if (!member.is_plain) {

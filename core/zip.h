@@ -51,6 +51,10 @@ class ZipFile {
   // Null: there is none of that name, or more than one.
   const ZipMember* find(std::string_view name) const;
 
+  // Where the bytes of a member that is stored as it is begin; `member.bytes` of them are in the
+  // file. Errors: corrupt, unsupported (it is packed or encrypted).
+  Result<std::int64_t> stored_at(const ZipMember& member) const;
+
   // Unpacks into a new file at `target`, mode 0644, synced; at most `member.bytes` of them, in
   // pieces of 256 KB. `progress` gets the bytes written so far. Errors: corrupt (other bytes,
   // another size or CRC than the directory says), unsupported (encrypted, another method), refused
