@@ -8,8 +8,6 @@
 #include <string>
 #include <utility>
 
-#include <zlib.h>
-
 #include "core/pickle.h"
 #include "core/zip.h"
 
@@ -61,17 +59,9 @@ class ArchiveMembers {
     if (known != known_.end()) return known->second;
     const ZipMember* const member = zip_.find(folder_ + name);
     if (member == nullptr) return corrupt(name + " is not there, or twice");
-    const Result<std::int64_t> at = zip_.stored_at(*member);
-    if (!at) return at.error();
-    const auto begin = static_cast<std::size_t>(*at);
-    const auto size = static_cast<std::size_t>(member->bytes);
-    if (begin > file_.size() || size > file_.size() - begin) return corrupt("it is cut short");
-    const Bytes found = file_.subspan(begin, size);
-    const auto* const data = reinterpret_cast<const Bytef*>(found.data());
-    if (crc32_z(crc32_z(0, nullptr, 0), data, found.size()) != member->crc) {
-      return corrupt(name + " is damaged: its checksum is another");
-    }
-    known_.emplace(name, found);
+    const Result<Bytes> found = zip_.stored_bytes(*member, file_);
+    if (!found) return found.error();
+    known_.emplace(name, *found);
     return found;
   }
 

@@ -70,6 +70,7 @@ def check_model(name, folder, state, config, words, stored):
     told = json.loads(done.stdout)
     loaded = transformers.AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, attn_implementation="eager")
     assert type(loaded).__name__ == "NanoChatForCausalLM" and told["step"] == 650, (type(loaded), told)
+    assert loaded.config.rms_norm_eps == torch.finfo(torch.float32).eps  # F.rms_norm without one, in any type
     assert told["parameters"] == loaded.num_parameters() and told["tensors"] == len(loaded.state_dict()), told
     types = {t.dtype for f in out.glob("*.safetensors") for t in load_file(f).values()}
     assert types == {"mixed": {torch.float32, torch.bfloat16}, "bf16": {torch.bfloat16}}[stored], types
@@ -180,7 +181,7 @@ def bad_inputs(model):
         ("empty", lambda f: (f / pt).write_bytes(b""), 13, [pt]),
         ("a bit of a weight", lambda f: flip_a_weight(f / pt), 13, [pt, "checksum"]),
         ("os.system", lambda f: saved(f, evil=Call(os.system, f"touch {f}/ran")), 2, [pt, "posix.system"]),
-        ("eval", lambda f: saved(f, evil=Call(eval, f"open('{f}/ran', 'w')")), 2, [pt, "builtins.eval"]),
+        ("eval", lambda f: saved(f, evil=Call(eval, f"open('{f}/ran', 'w')")), 2, [pt, "__builtin__.eval"]),
         ("a list", lambda f: saved(f, more=[1, 2]), 2, [pt, "operation 0x5d"]),
         ("a number", lambda f: saved(f, more=3), 2, [pt, '"more" is no tensor']),
         ("int64", lambda f: saved(f, more=torch.zeros(2, dtype=torch.int64)), 2, [pt, "torch.LongStorage"]),
@@ -207,7 +208,7 @@ def bad_inputs(model):
         ("tokenizer calls", tokenizer(Call(os.system, "true")), 2, [pkl, "posix.system"]),
         ("tokenizer by name", tokenizer("gpt2"), 2, [pkl, "no tiktoken Encoding"]),
         ("tokenizer cut", lambda f: cut(f / pkl, 100), 13, [pkl, "cut short"]),
-        ("tokenizer of another", tokenizer(nanochat_model.encoding("a b", 258)), 13, [pkl, "267", "429"]),
+        ("tokenizer of another", tokenizer(nanochat_model.encoding("one and one", 258)), 13, [pkl, "267", "429"]),
         ("tokenizer without chat", tokenizer(tiktoken.Encoding(
             name="x", pat_str="a|b", mergeable_ranks={bytes([i]): i for i in range(256)},
             special_tokens={"<|endoftext|>": 256})), 2, [pkl, "<|bos|>"]),
