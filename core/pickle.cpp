@@ -10,13 +10,13 @@ namespace mayfly {
 
 namespace {
 
-constexpr std::size_t kMostBytes = 16 << 20;
+constexpr std::size_t kMostPickleBytes = 16 << 20;
 constexpr std::string_view kOrderedDict = "collections OrderedDict";
 constexpr int kOldestProtocol = 2, kNewestProtocol = 5;
 
 // The operations, by the names of Python's Lib/pickletools.py.
 enum Operation : unsigned char {
-  kMark = '(',
+  kPutMark = '(',
   kStop = '.',
   kBinInt = 'J',
   kBinInt1 = 'K',
@@ -76,7 +76,7 @@ class PickleReader {
       : bytes_(bytes), what_(what), names_(names) {}
 
   Result<Pickle> read() {
-    if (bytes_.size() > kMostBytes) return corrupt("it has more than 16 MB");
+    if (bytes_.size() > kMostPickleBytes) return corrupt("it has more than 16 MB");
     if (take_number(1) != kProto) return corrupt("it is no pickle of protocol 2 to 5");
     const std::uint64_t protocol = take_number(1);
     if (protocol < kOldestProtocol || protocol > kNewestProtocol) {
@@ -204,7 +204,7 @@ void PickleReader::step(unsigned char operation) {
     case kFrame:  // how long the next stretch is: a hint for reading ahead
       take_number(8);
       return;
-    case kMark:
+    case kPutMark:
       return marks_.push_back(stack_.size());
     case kStop:
       return stop();

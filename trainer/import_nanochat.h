@@ -3,7 +3,7 @@
 // tokenizer.json and tokenizer_config.json with the chat template.
 //
 // No Python is needed and nothing in the checkpoint is run (core/pickle.h). Memory besides the
-// mapped file: the largest tensor, converted, and the tokenizer, 100 MB for 65,536 tokens.
+// mapped file: the largest tensor, converted, and the tokenizer, 40 MB for 65,536 tokens.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::int64_t kMostLayers = 10'000;
+constexpr std::int64_t kMostNanochatLayers = 10'000;
 constexpr std::int64_t kLargestSize = std::int64_t{1} << 31;
 constexpr std::int64_t kPaddedTo = 64;                    // gpt.py: pad_vocab_size_to
 constexpr std::int64_t kWider = 4;                        // the feed-forward half
@@ -79,7 +79,7 @@ Status check_shape(const NanochatShape& shape, std::string_view what) {
       return wrong(std::string(key) + " is missing, or no number that can be");
     }
   }
-  if (shape.n_layer > kMostLayers) return wrong("n_layer is more than 10,000");
+  if (shape.n_layer > kMostNanochatLayers) return wrong("n_layer is more than 10,000");
   if (shape.n_embd % (2 * shape.n_head) != 0) {
     return wrong("n_head " + std::to_string(shape.n_head) + " does not divide n_embd " +
                  std::to_string(shape.n_embd) + " to an even number");

@@ -15,7 +15,7 @@ namespace mayfly {
 
 namespace {
 
-using Kind = PickleValue::Kind;
+using PickleKind = PickleValue::Kind;
 
 constexpr std::string_view kRebuild = "torch._utils _rebuild_tensor_v2";
 constexpr std::array kStorages = {
@@ -84,7 +84,7 @@ class ArchiveMembers {
 class TensorCall {
  public:
   TensorCall(const Pickle& pickle, const PickleValue& value) : pickle_(pickle) {
-    if (value.kind != Kind::object || value.text != kRebuild) return;
+    if (value.kind != PickleKind::object || value.text != kRebuild) return;
     arguments_ = &pickle[value.items.front()];
     if (arguments_->items.size() < 4) arguments_ = nullptr;
   }
@@ -94,24 +94,25 @@ class TensorCall {
   // ("storage", type, member, device, elements); nullptr: something else.
   const PickleValue* storage() const {
     const PickleValue& outside = argument(0);
-    if (outside.kind != Kind::outside) return nullptr;
+    if (outside.kind != PickleKind::outside) return nullptr;
     const PickleValue& tuple = pickle_[outside.items.front()];
-    if (tuple.kind != Kind::tuple || tuple.items.size() != 5) return nullptr;
+    if (tuple.kind != PickleKind::tuple || tuple.items.size() != 5) return nullptr;
     const bool right = pickle_[tuple.items[0]].text == "storage" &&
-                       pickle_[tuple.items[1]].kind == Kind::name &&
-                       pickle_[tuple.items[2]].kind == Kind::text;
+                       pickle_[tuple.items[1]].kind == PickleKind::name &&
+                       pickle_[tuple.items[2]].kind == PickleKind::text;
     return right ? &tuple : nullptr;
   }
   std::int64_t offset() const {
-    return argument(1).kind == Kind::number ? argument(1).number : -1;
+    return argument(1).kind == PickleKind::number ? argument(1).number : -1;
   }
   // nullopt: no tuple of numbers from 0 on.
   std::optional<std::vector<std::int64_t>> numbers(std::size_t index) const {
     const PickleValue& tuple = argument(index);
-    if (tuple.kind != Kind::tuple || tuple.items.size() > kMostDimensions) return std::nullopt;
+    if (tuple.kind != PickleKind::tuple || tuple.items.size() > kMostDimensions)
+      return std::nullopt;
     std::vector<std::int64_t> values;
     for (const PickleValue::Index item : tuple.items) {
-      if (pickle_[item].kind != Kind::number || pickle_[item].number < 0) return std::nullopt;
+      if (pickle_[item].kind != PickleKind::number || pickle_[item].number < 0) return std::nullopt;
       values.push_back(pickle_[item].number);
     }
     return values;
@@ -188,14 +189,14 @@ Result<std::vector<StoredTensor>> read_dict(ArchiveMembers& members) {
   const Result<Pickle> pickle = Pickle::parse(text_of(*bytes), members.what(), kNames);
   if (!pickle) return pickle.error();
   const PickleValue& dict = pickle->root();
-  if (dict.kind != Kind::dict) {
+  if (dict.kind != PickleKind::dict) {
     return Error{ErrorKind::unsupported, members.what() + ": it is no dict of tensors"};
   }
   std::vector<StoredTensor> tensors;
   std::set<std::string_view> names;
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue& key = (*pickle)[dict.items[i]];
-    if (key.kind != Kind::text) return members.corrupt("a tensor has no name");
+    if (key.kind != PickleKind::text) return members.corrupt("a tensor has no name");
     if (!names.insert(key.text).second) {
       return members.corrupt("tensor \"" + key.text + "\" stands twice");
     }

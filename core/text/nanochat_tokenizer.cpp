@@ -10,8 +10,6 @@ namespace mayfly {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr const char* kBos = "<|bos|>";
 constexpr const char* kAssistantEnd = "<|assistant_end|>";
 constexpr std::array kSpecialTokens = {kBos,
@@ -45,8 +43,8 @@ constexpr const char* kChatTemplate =
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|assistant_start|>' -}}{%- endif -%}";
 
-json tokenizer_config(std::int64_t max_positions) {
-  json others = json::array();
+nlohmann::json tokenizer_config(std::int64_t max_positions) {
+  nlohmann::json others = nlohmann::json::array();
   for (const char* const name : kSpecialTokens) {
     if (name != kBos && name != kAssistantEnd) others.push_back(name);
   }

@@ -16,8 +16,7 @@ namespace mayfly {
 
 namespace {
 
-using nlohmann::json;
-using Kind = PickleValue::Kind;
+using PickleKind = PickleValue::Kind;
 
 constexpr std::array<std::string_view, 1> kNames = {"tiktoken.core Encoding"};
 constexpr std::size_t kMostTokens = 1 << 20;
@@ -30,15 +29,15 @@ class EncodingReader {
 
   Result<TiktokenEncoding> read() {
     const PickleValue& root = pickle_.root();
-    if (root.kind != Kind::object || root.items.size() != 2) {
+    if (root.kind != PickleKind::object || root.items.size() != 2) {
       return unsupported("it is no tiktoken Encoding with its tables");
     }
     const PickleValue& state = pickle_[root.items[1]];
-    if (state.kind == Kind::text) {
+    if (state.kind == PickleKind::text) {
       return unsupported("it is tiktoken's own encoding, by its name, without its tables");
     }
     const PickleValue* const pattern = pickle_.find(state, "pat_str");
-    if (pattern == nullptr || pattern->kind != Kind::text || !is_valid_utf8(pattern->text)) {
+    if (pattern == nullptr || pattern->kind != PickleKind::text || !is_valid_utf8(pattern->text)) {
       return corrupt("there is no pat_str");
     }
     encoding_.pattern = pattern->text;
@@ -61,7 +60,7 @@ class EncodingReader {
   }
 
   Status read_ranks(const PickleValue* ranks) {
-    if (ranks == nullptr || ranks->kind != Kind::dict)
+    if (ranks == nullptr || ranks->kind != PickleKind::dict)
       return corrupt("there are no mergeable_ranks");
     const std::size_t count = ranks->items.size() / 2;
     if (count > kMostTokens) return corrupt("there are more than a million tokens");
@@ -69,8 +68,8 @@ class EncodingReader {
     for (std::size_t i = 0; i + 1 < ranks->items.size(); i += 2) {
       const PickleValue& token = pickle_[ranks->items[i]];
       const PickleValue& rank = pickle_[ranks->items[i + 1]];
-      if (token.kind != Kind::bytes || token.text.empty() || token.text.size() > kLongestToken ||
-          rank.kind != Kind::number) {
+      if (token.kind != PickleKind::bytes || token.text.empty() ||
+          token.text.size() > kLongestToken || rank.kind != PickleKind::number) {
         return corrupt("a token of mergeable_ranks is not 1 to 1024 bytes with a number");
       }
       if (rank.number < 0 || rank.number >= static_cast<std::int64_t>(count) ||
@@ -96,7 +95,7 @@ class EncodingReader {
   }
 
   Status read_special(const PickleValue* special) {
-    if (special == nullptr || special->kind != Kind::dict ||
+    if (special == nullptr || special->kind != PickleKind::dict ||
         special->items.size() / 2 > kMostSpecial) {
       return corrupt("there are no special_tokens, or too many");
     }
@@ -105,8 +104,8 @@ class EncodingReader {
     for (std::size_t i = 0; i + 1 < special->items.size(); i += 2) {
       const PickleValue& name = pickle_[special->items[i]];
       const PickleValue& id = pickle_[special->items[i + 1]];
-      if (name.kind != Kind::text || name.text.empty() || !is_valid_utf8(name.text) ||
-          id.kind != Kind::number || id.number < first ||
+      if (name.kind != PickleKind::text || name.text.empty() || !is_valid_utf8(name.text) ||
+          id.kind != PickleKind::number || id.number < first ||
           id.number >= first + static_cast<std::int64_t>(kMostSpecial) ||
           !ids.insert(id.number).second) {
         return corrupt("a special token has no name, or no id of its own behind the others");
@@ -123,12 +122,12 @@ class EncodingReader {
   TiktokenEncoding encoding_;
 };
 
-json merges_of(const TiktokenEncoding& encoding) {
+nlohmann::json merges_of(const TiktokenEncoding& encoding) {
   std::unordered_map<std::string_view, TokenId> ranks;
   for (const std::string& token : encoding.tokens) {
     ranks.emplace(token, static_cast<TokenId>(ranks.size()));
   }
-  json merges = json::array();
+  nlohmann::json merges = nlohmann::json::array();
   for (const std::string_view token : encoding.tokens) {
     std::vector<std::pair<TokenId, TokenId>> ways;
     for (std::size_t cut = 1; cut < token.size(); ++cut) {
@@ -147,16 +146,16 @@ json merges_of(const TiktokenEncoding& encoding) {
   return merges;
 }
 
-json vocabulary_of(const TiktokenEncoding& encoding) {
-  json vocabulary = json::object();
+nlohmann::json vocabulary_of(const TiktokenEncoding& encoding) {
+  nlohmann::json vocabulary = nlohmann::json::object();
   for (std::size_t id = 0; id < encoding.tokens.size(); ++id) {
     vocabulary[byte_level_of_bytes(encoding.tokens[id])] = id;
   }
   return vocabulary;
 }
 
-json added_tokens_of(const TiktokenEncoding& encoding) {
-  json added = json::array();
+nlohmann::json added_tokens_of(const TiktokenEncoding& encoding) {
+  nlohmann::json added = nlohmann::json::array();
   std::map<TokenId, std::string> by_id;
   for (const auto& [name, id] : encoding.special) by_id.emplace(id, name);
   for (const auto& [id, name] : by_id) {
@@ -171,15 +170,15 @@ json added_tokens_of(const TiktokenEncoding& encoding) {
   return added;
 }
 
-json post_processor_of(const std::string& first, TokenId id) {
-  const json begin = {{"SpecialToken", {{"id", first}, {"type_id", 0}}}};
-  const json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
-  const json second = {{"Sequence", {{"id", "B"}, {"type_id", 0}}}};
+nlohmann::json post_processor_of(const std::string& first, TokenId id) {
+  const nlohmann::json begin = {{"SpecialToken", {{"id", first}, {"type_id", 0}}}};
+  const nlohmann::json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const nlohmann::json second = {{"Sequence", {{"id", "B"}, {"type_id", 0}}}};
   return {{"type", "TemplateProcessing"},
           {"single", {begin, text}},
           {"pair", {begin, text, begin, second}},
           {"special_tokens",
-           {{first, {{"id", first}, {"ids", {id}}, {"tokens", json::array({first})}}}}}};
+           {{first, {{"id", first}, {"ids", {id}}, {"tokens", nlohmann::json::array({first})}}}}}};
 }
 
 }  // namespace
@@ -197,35 +196,36 @@ Result<TiktokenEncoding> read_tiktoken_pickle(std::string_view bytes, std::strin
 }
 
 std::string tokenizer_json_of(const TiktokenEncoding& encoding, const std::string& first) {
-  const json byte_level = {{"type", "ByteLevel"},
-                           {"add_prefix_space", false},
-                           {"trim_offsets", true},
-                           {"use_regex", false}};
-  const json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", encoding.pattern}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
-  const json root = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"added_tokens", added_tokens_of(encoding)},
-                     {"normalizer", nullptr},
-                     {"pre_tokenizer",
-                      {{"type", "Sequence"}, {"pretokenizers", json::array({split, byte_level})}}},
-                     {"post_processor", post_processor_of(first, encoding.special.at(first))},
-                     {"decoder", byte_level},
-                     {"model",
-                      {{"type", "BPE"},
-                       {"dropout", nullptr},
-                       {"unk_token", nullptr},
-                       {"continuing_subword_prefix", nullptr},
-                       {"end_of_word_suffix", nullptr},
-                       {"fuse_unk", false},
-                       {"byte_fallback", false},
-                       // A piece that is a token is that token, whichever merges would lead there.
-                       {"ignore_merges", true},
-                       {"vocab", vocabulary_of(encoding)},
-                       {"merges", merges_of(encoding)}}}};
+  const nlohmann::json byte_level = {{"type", "ByteLevel"},
+                                     {"add_prefix_space", false},
+                                     {"trim_offsets", true},
+                                     {"use_regex", false}};
+  const nlohmann::json split = {{"type", "Split"},
+                                {"pattern", {{"Regex", encoding.pattern}}},
+                                {"behavior", "Isolated"},
+                                {"invert", false}};
+  const nlohmann::json root = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", added_tokens_of(encoding)},
+      {"normalizer", nullptr},
+      {"pre_tokenizer",
+       {{"type", "Sequence"}, {"pretokenizers", nlohmann::json::array({split, byte_level})}}},
+      {"post_processor", post_processor_of(first, encoding.special.at(first))},
+      {"decoder", byte_level},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        // A piece that is a token is that token, whichever merges would lead there.
+        {"ignore_merges", true},
+        {"vocab", vocabulary_of(encoding)},
+        {"merges", merges_of(encoding)}}}};
   return root.dump();
 }
 
