@@ -203,6 +203,27 @@ Result<std::int64_t> ZipFile::data_start(const ZipMember& member) const {
   return start;
 }
 
+Result<std::span<const std::byte>> ZipFile::stored_bytes(const ZipMember& member,
+                                                         std::span<const std::byte> archive) const {
+  if ((member.flags & kEncrypted) != 0 || member.method != 0) {
+    return Error{ErrorKind::unsupported, path_ + ": " + member.name + " is packed or encrypted"};
+  }
+  const Result<std::int64_t> start = data_start(member);
+  if (!start) return start.error();
+  const auto begin = static_cast<std::size_t>(*start);
+  const auto size = static_cast<std::size_t>(member.packed_bytes);
+  if (begin > archive.size() || size > archive.size() - begin) {
+    return broken(member.name + " is cut short");
+  }
+  const std::span<const std::byte> bytes = archive.subspan(begin, size);
+  const uLong crc =
+      crc32_z(crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  if (member.bytes != member.packed_bytes || crc != member.crc) {
+    return broken(member.name + " is damaged: its size or checksum is another");
+  }
+  return bytes;
+}
+
 Status ZipFile::unpack(const ZipMember& member, const fs::path& target,
                        const std::function<void(std::int64_t)>& progress) const {
   if (!member.is_plain) {

@@ -12,9 +12,11 @@
 // to a path that the caller gives, so no name out of the archive ever becomes a path.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +52,12 @@ class ZipFile {
   }
   // Null: there is none of that name, or more than one.
   const ZipMember* find(std::string_view name) const;
+
+  // The bytes of a member that is stored as it is, in `archive`, which is the whole file mapped by
+  // the caller; compared with the member's checksum. Errors: corrupt, unsupported (it is packed or
+  // encrypted).
+  Result<std::span<const std::byte>> stored_bytes(const ZipMember& member,
+                                                  std::span<const std::byte> archive) const;
 
   // Unpacks into a new file at `target`, mode 0644, synced; at most `member.bytes` of them, in
   // pieces of 256 KB. `progress` gets the bytes written so far. Errors: corrupt (other bytes,

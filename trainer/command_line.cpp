@@ -17,7 +17,7 @@ namespace mayfly {
 
 namespace {
 
-constexpr std::array<std::pair<const char*, const char*>, 7> kVerbs = {{
+constexpr std::array<std::pair<const char*, const char*>, 8> kVerbs = {{
     {"sft",
      "Train an adapter on conversations (the default verb).\n\n"
      "Examples:\n"
@@ -48,6 +48,12 @@ constexpr std::array<std::pair<const char*, const char*>, 7> kVerbs = {{
      "Examples:\n"
      "  train export --model DIR --adapter outputs/my-run/adapter --out tuned.gguf\n"
      "  train export --model DIR --out model.gguf --type q8_0"},
+    {"import",
+     "Write a checkpoint that nanochat made as a model folder, to train it further or to load "
+     "it.\n\n"
+     "Examples:\n"
+     "  train import --nanochat ~/.cache/nanochat/chatsft_checkpoints/d20 --out nanochat-d20\n"
+     "  train import --nanochat DIR --step 650 --tokenizer DIR --out DIR --dtype bf16"},
     {"env", "Print what this machine offers to train on."},
 }};
 constexpr std::array kNotBuilt = {"preprocess", "mid", "rl", "serve", "smoke-test", "bench"};
@@ -77,6 +83,7 @@ class VerbParser {
     if (verb == "chat") add_chat();
     if (verb == "merge") add_merge();
     if (verb == "export") add_export();
+    if (verb == "import") add_import();
     app_.add_flag("--json", line_.json, "Results and errors as JSON")->group(kCommon);
     app_.add_flag_callback(
             "-v,--verbose", [this] { line_.verbosity = 1; }, "Say more")
@@ -169,6 +176,10 @@ class VerbParser {
     app_.add_option("--out", line_.exported.out, "New folder for the merged model")
         ->required()
         ->type_name("DIR");
+    add_weight_files("as in the model's files");
+  }
+
+  void add_weight_files(const std::string& automatic) {
     each(
         "--dtype",
         [this](const std::string& text) {
@@ -177,12 +188,29 @@ class VerbParser {
             if (text == name) line_.exported.type = type;
           }
         },
-        "Type of the weights: auto (as in the model's files), bf16, fp16, fp32", "TYPE")
+        "Type of the weights: auto (" + automatic + "), bf16, fp16, fp32", "TYPE")
         ->check(CLI::IsMember({"auto", "bf16", "fp16", "fp32"}));
     app_.add_option("--max-shard-gb", line_.exported.max_shard_gb, "Largest file of weights")
         ->capture_default_str()
         ->type_name("GB")
         ->check(CLI::Range(1e-6, 1e6));
+  }
+
+  void add_import() {
+    app_.add_option("--nanochat", line_.imported.checkpoint_dir,
+                    "Folder with model_NNNNNN.pt and meta_NNNNNN.json")
+        ->required()
+        ->type_name("DIR");
+    app_.add_option("--out", line_.exported.out, "New folder for the model")
+        ->required()
+        ->type_name("DIR");
+    app_.add_option("--step", line_.imported.step, "Which checkpoint [the last]")
+        ->type_name("N")
+        ->check(CLI::NonNegativeNumber);
+    app_.add_option("--tokenizer", line_.imported.tokenizer_dir,
+                    "Folder with tokenizer.pkl [where nanochat keeps it, or beside the weights]")
+        ->type_name("DIR");
+    add_weight_files("each as in the checkpoint");
   }
 
   void add_export() {

@@ -49,16 +49,23 @@ struct GenerateFlags {
   std::int64_t seed = 42;
 };
 
-// merge and export.
+// merge, export and import.
 struct ExportFlags {
   std::string out;
-  std::optional<TensorType> type;  // merge; absent: as in the model's files
+  std::optional<TensorType> type;  // merge, import; absent: as in the model's files
   GgufType gguf = GgufType::f16;   // export
   double max_shard_gb = 5.0;
 };
 
+// import.
+struct ImportFlags {
+  std::string checkpoint_dir;
+  std::string tokenizer_dir;         // "": looked for
+  std::optional<std::int64_t> step;  // absent: the last
+};
+
 struct TrainCommandLine {
-  std::string verb = "sft";  // sft, eval, generate, chat, merge, export, env
+  std::string verb = "sft";  // sft, eval, generate, chat, merge, export, import, env
   std::string run_dir;       // of sft: started by the agent
   bool dry_run = false;      // of sft
   std::vector<std::string> config_files;
@@ -67,6 +74,7 @@ struct TrainCommandLine {
   EvaluateFlags evaluate;
   GenerateFlags generate;
   ExportFlags exported;
+  ImportFlags imported;
   bool json = false;
   int verbosity = 0;  // -q: -1, -v: 1
   ColorChoice color = ColorChoice::automatic;

@@ -6,17 +6,25 @@
 
 #include "core/json.h"
 #include "trainer/export_gguf.h"
+#include "trainer/import_nanochat.h"
 #include "trainer/merge.h"
 
 namespace mayfly {
 
+namespace {
+
+std::int64_t shard_bytes(const TrainCommandLine& line) {
+  return static_cast<std::int64_t>(line.exported.max_shard_gb * 1e9);
+}
+
+}  // namespace
+
 std::vector<Error> run_merge(const TrainCommandLine& line) {
-  const Result<MergedModel> merged =
-      merge({.model_dir = line.model.model_dir,
-             .adapter_dir = line.model.adapter_dir,
-             .out_dir = line.exported.out,
-             .type = line.exported.type,
-             .most_shard_bytes = static_cast<std::int64_t>(line.exported.max_shard_gb * 1e9)});
+  const Result<MergedModel> merged = merge({.model_dir = line.model.model_dir,
+                                            .adapter_dir = line.model.adapter_dir,
+                                            .out_dir = line.exported.out,
+                                            .type = line.exported.type,
+                                            .most_shard_bytes = shard_bytes(line)});
   if (!merged) return {merged.error()};
   const std::string text = line.json ? json_line({{"path", line.exported.out},
                                                   {"tensors", merged->tensors},
@@ -42,6 +50,26 @@ std::vector<Error> run_export(const TrainCommandLine& line) {
                                                   {"tensors", exported->tensors},
                                                   {"kept_in_f16", exported->kept_in_f16},
                                                   {"bytes", exported->bytes}})
+                                     : line.exported.out;
+  std::fputs((text + "\n").c_str(), stdout);
+  return {};
+}
+
+std::vector<Error> run_import(const TrainCommandLine& line) {
+  const Result<ImportedModel> imported =
+      import_nanochat({.checkpoint_dir = line.imported.checkpoint_dir,
+                       .tokenizer_dir = line.imported.tokenizer_dir,
+                       .out_dir = line.exported.out,
+                       .step = line.imported.step,
+                       .type = line.exported.type,
+                       .most_shard_bytes = shard_bytes(line)});
+  if (!imported) return {imported.error()};
+  const std::string text = line.json ? json_line({{"path", line.exported.out},
+                                                  {"step", imported->step},
+                                                  {"tensors", imported->tensors},
+                                                  {"parameters", imported->parameters},
+                                                  {"shards", imported->shards},
+                                                  {"bytes", imported->bytes}})
                                      : line.exported.out;
   std::fputs((text + "\n").c_str(), stdout);
   return {};

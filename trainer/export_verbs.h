@@ -1,4 +1,4 @@
-// The verbs that write a model for other programs: as trainer/verbs.h, of which they are a part.
+// The verbs that write a model in another form: as trainer/verbs.h, of which they are a part.
 #pragma once
 
 #include <vector>
@@ -10,5 +10,6 @@ namespace mayfly {
 
 std::vector<Error> run_merge(const TrainCommandLine& line);
 std::vector<Error> run_export(const TrainCommandLine& line);
+std::vector<Error> run_import(const TrainCommandLine& line);
 
 }  // namespace mayfly

@@ -290,6 +290,7 @@ std::vector<Error> dispatch(const TrainCommandLine& line) {
   if (line.verb == "generate" || line.verb == "chat") return run_answers(line);
   if (line.verb == "merge") return run_merge(line);
   if (line.verb == "export") return run_export(line);
+  if (line.verb == "import") return run_import(line);
   if (line.verb == "env") return run_env(line);
   return run_sft(line);
 }

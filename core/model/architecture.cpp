@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/model/config_fields.h"
 #include "core/model/family.h"
+#include "core/model/nanochat_checkpoint.h"
 #include "core/model/weight_names.h"
 
 namespace mayfly {
@@ -320,6 +321,12 @@ Result<Architecture> read_architecture(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "config.json";
   const Result<std::string> text = read_file(path);
   if (!text) {
+    if (!nanochat_steps(model_dir).empty()) {
+      return Error{ErrorKind::unsupported,
+                   model_dir.string() + " is a checkpoint of nanochat, not a model's folder",
+                   "`train import --nanochat " + model_dir.string() +
+                       " --out DIR` makes one of it; then model.base: DIR"};
+    }
     return Error{text.error().kind, text.error().message,
                  "model.base must name a folder with config.json, tokenizer.json and safetensors"};
   }

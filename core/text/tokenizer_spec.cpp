@@ -31,15 +31,23 @@ constexpr std::string_view kGpt2Pattern =
 // for U+0100 and on, in order (GPT-2's bytes_to_unicode).
 struct ByteAlphabet {
   std::array<std::int16_t, 0x144> byte_of;  // by code point; -1: not in the alphabet
+  std::array<std::uint16_t, 256> point_of;  // the code point of each byte
   ByteAlphabet() {
     byte_of.fill(-1);
     std::size_t next = 0x100;
     for (std::size_t byte = 0; byte < 256; ++byte) {
       const bool prints = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte != 0xad);
-      byte_of[prints ? byte : next++] = static_cast<std::int16_t>(byte);
+      const std::size_t point = prints ? byte : next++;
+      byte_of[point] = static_cast<std::int16_t>(byte);
+      point_of[byte] = static_cast<std::uint16_t>(point);
     }
   }
 };
+
+const ByteAlphabet& byte_alphabet() {
+  static const ByteAlphabet alphabet;
+  return alphabet;
+}
 
 Error fault(std::string_view what, ErrorKind kind, std::string message) {
   return Error{kind, std::move(message), {}, {std::string(what)}};
@@ -511,7 +519,7 @@ Status SpecReader::read_merge(std::string_view left, std::string_view right, std
 }  // namespace
 
 std::optional<std::string> bytes_of_byte_level(std::string_view text) {
-  static const ByteAlphabet alphabet;
+  const ByteAlphabet& alphabet = byte_alphabet();
   std::string bytes;
   bytes.reserve(text.size());
   for (std::size_t at = 0; at < text.size();) {
@@ -523,6 +531,20 @@ std::optional<std::string> bytes_of_byte_level(std::string_view text) {
     at += c.size;
   }
   return bytes;
+}
+
+std::string byte_level_of_bytes(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) {
+    const unsigned point = byte_alphabet().point_of[static_cast<unsigned char>(byte)];
+    if (point < 0x80) {
+      text += static_cast<char>(point);
+    } else {
+      text += static_cast<char>(0xc0 | point >> 6);
+      text += static_cast<char>(0x80 | (point & 0x3f));
+    }
+  }
+  return text;
 }
 
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_view what) {

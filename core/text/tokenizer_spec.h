@@ -96,5 +96,7 @@ Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_vi
 // Undoes the byte-level alphabet, in which each byte stands as a printable character. nullopt when
 // there is a character outside of that alphabet.
 std::optional<std::string> bytes_of_byte_level(std::string_view text);
+// Bytes in that alphabet, as UTF-8.
+std::string byte_level_of_bytes(std::string_view bytes);
 
 }  // namespace mayfly

@@ -46,6 +46,31 @@ std::string noise(std::size_t size) {
   return text;
 }
 
+TEST_F(ZipTest, ShowsWhatIsStoredWhereItIs) {
+  const auto shown = [this](const SmallZipMember& member) -> Result<std::string> {
+    const std::string archive = small_zip({{"before", "x", true}, member});
+    const Result<ZipFile> zip = open(archive);
+    if (!zip) return zip.error();
+    const auto bytes = zip->stored_bytes(*zip->find("data/0"), std::as_bytes(std::span(archive)));
+    if (!bytes) return bytes.error();
+    return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  };
+  const auto kind = [&shown](const SmallZipMember& member) {
+    const auto text = shown(member);
+    return text ? ErrorKind::internal : text.error().kind;
+  };
+  ASSERT_TRUE(shown({"data/0", "weights", false}));
+  EXPECT_EQ(*shown({"data/0", "weights", false}), "weights");
+  EXPECT_EQ(*shown({"data/0", "", false}), "");
+  EXPECT_EQ(kind({"data/0", "weights", true}), ErrorKind::unsupported);
+  EXPECT_EQ(kind({.name = "data/0", .text = "weights", .deflate = false, .flags = 1}),
+            ErrorKind::unsupported);
+  EXPECT_EQ(kind({.name = "data/0", .text = "weights", .deflate = false, .says_crc = 1}),
+            ErrorKind::corrupt);
+  EXPECT_EQ(kind({.name = "data/0", .text = "weights", .deflate = false, .says_bytes = 8}),
+            ErrorKind::corrupt);
+}
+
 TEST_F(ZipTest, UnpacksWhatIsStoredAndWhatIsDeflated) {
   const std::string large = noise(1'000'000);  // several pieces in, several out
   for (const SmallZipMember& member : {SmallZipMember{"lib/a.so", "short", false},

@@ -48,6 +48,21 @@ TEST(TrainCommandLineTest, KeepsTheOrderAndReadsSwitchesAlone) {
   EXPECT_EQ(line->settings[3].text, "3");
 }
 
+TEST(TrainCommandLineTest, ImportTakesACheckpointOfNanochat) {
+  const auto line = parse_train({"import", "--nanochat", "d20", "--out", "model", "--step", "650",
+                                 "--tokenizer", "tok", "--dtype", "bf16"});
+  ASSERT_TRUE(line) << line.error().message;
+  EXPECT_EQ(line->verb, "import");
+  EXPECT_EQ(line->imported.checkpoint_dir, "d20");
+  EXPECT_EQ(line->imported.tokenizer_dir, "tok");
+  EXPECT_EQ(line->imported.step, 650);
+  EXPECT_EQ(line->exported.out, "model");
+  EXPECT_EQ(line->exported.type, TensorType::bf16);
+  EXPECT_EQ(refused({"import", "--out", "model"}).kind, ErrorKind::usage);
+  EXPECT_EQ(refused({"import", "d20", "--nanochat", "d20", "--out", "model"}).kind,
+            ErrorKind::usage);
+}
+
 TEST(TrainCommandLineTest, RefusesByNameWhatIsNotBuilt) {
   for (const char* verb : {"preprocess", "mid", "rl", "serve", "smoke-test", "bench"}) {
     const Error error = refused({verb, "--whatever"});
