@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/atomic_file.h"
+#include "core/config/data_files.h"
 #include "core/run/checkpoint_folder.h"
 
 namespace mayfly {
@@ -103,11 +104,12 @@ Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSou
     });
     if (!done) return while_doing("fetching the branch " + plan.resume.branch, done.error());
   }
-  for (const std::string& path : plan.config.data.path) {
-    if (const Status checked = check_data_file(path); !checked) return checked;
-  }
-  if (plan.config.data.val_path) return check_data_file(*plan.config.data.val_path);
-  return Unit{};
+  Status good = Unit{};
+  for_each_data_file(plan.config.data, [&](const std::string&, const std::string& path) {
+    if (good) good = check_data_file(path);
+  });
+  if (good && plan.config.data.val_path) return check_data_file(*plan.config.data.val_path);
+  return good;
 }
 
 struct Fetcher::Shared {

@@ -5,11 +5,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config/data_files.h"
 #include "core/json.h"
 #include "core/text/data_report.h"
-#include "core/text/records.h"
+#include "core/text/data_rows.h"
+#include "core/text/dataset.h"
 #include "core/text/row_encoder.h"
 #include "launcher/figures.h"
+#include "launcher/mix_text.h"
 #include "launcher/remote_model.h"
 #include "launcher/run_command.h"
 
@@ -28,7 +31,7 @@ Result<Material> material_of(const CommandLine& line, Desk& desk) {
   auto read = read_config(line, false);
   if (const auto* failure = std::get_if<Failure>(&read)) return failure->errors.front();
   RunConfig& config = std::get<RunConfig>(read);
-  if (config.data.path.empty()) {
+  if (!names_data(config.data)) {
     return Error{ErrorKind::usage, "no data is named", "a run file with -c, or --data FILE"};
   }
   if (config.model.base.empty()) {
@@ -97,11 +100,14 @@ Result<ExitCode> preview(const CommandLine& line, const Material& material, cons
   const std::int64_t most = std::max<std::int64_t>(line.data.rows, 0) == 0
                                 ? config.sample_size.value_or(0)
                                 : line.data.rows;
-  const auto rows = read_rows(config.path, RecordNames(config), most);
+  DataConfig shown = config;
+  shown.val_path.reset();
+  shown.sample_size = most > 0 ? std::optional(most) : std::nullopt;
+  const auto rows = read_data_rows(shown);
   if (!rows) return rows.error();
   RowEncoder encoder(material.text, config);
   std::size_t number = 0;
-  for (const FileRow& row : rows->rows) {
+  for (const FileRow& row : rows->own.rows) {
     ++number;
     const auto located = [&](Error error) {
       error.at = {row.file, row.record.line};
@@ -131,6 +137,14 @@ Result<ExitCode> preview(const CommandLine& line, const Material& material, cons
   return ExitCode::ok;
 }
 
+// What would be taken of each source of data.mix; none without it.
+Result<std::vector<SourceCounts>> mix_of(const Material& material) {
+  if (material.config.data.mix.empty()) return std::vector<SourceCounts>{};
+  auto data = load_dataset(material.config.data, material.text, {});
+  if (!data) return std::move(data.error());
+  return std::move(data->sources);
+}
+
 Result<ExitCode> check(const Material& material, const Desk& desk) {
   const auto report = examine_data(material.config.data, material.text);
   if (!report) return report.error();
@@ -149,9 +163,18 @@ Result<ExitCode> check(const Material& material, const Desk& desk) {
           std::to_string(finding.rows) + " " + finding.what + "; the first: " + finding.first.file +
           ":" + std::to_string(finding.first.line) + "\n         hint: " + finding.hint + "\n");
   }
+  // With an error in a row there is no mix, and the rows say more.
+  Result<std::vector<SourceCounts>> mix = std::vector<SourceCounts>{};
+  if (good) mix = mix_of(material);
+  if (!mix) return mix.error();
   if (desk.flags.json) {
-    print(json_line({{"ok", good}, {"rows", report->rows}, {"findings", findings}}) + "\n");
+    print(json_line({{"ok", good},
+                     {"rows", report->rows},
+                     {"findings", findings},
+                     {"mix", mix_json(*mix)}}) +
+          "\n");
   } else {
+    for (const std::string& source : mix_lines(*mix)) print("mix      " + source + "\n");
     print(std::to_string(report->rows) + " rows, " + std::to_string(report->held_out) +
           " of them held out: " +
           (report->findings.empty() ? "nothing found"
@@ -184,6 +207,8 @@ std::string histogram(const DataReport& report, const Terminal& terminal) {
 Result<ExitCode> stats(const Material& material, const Desk& desk) {
   const auto report = examine_data(material.config.data, material.text);
   if (!report) return report.error();
+  const auto mix = mix_of(material);
+  if (!mix) return mix.error();
   constexpr std::array kCutoffs = {256, 512, 1024, 2048, 4096, 8192};
   const auto share = [](std::int64_t part, std::int64_t of) {
     return of == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(of);
@@ -209,15 +234,19 @@ Result<ExitCode> stats(const Material& material, const Desk& desk) {
                      {"tokens", report->tokens},
                      {"tokens_trained_on", report->tokens_trained},
                      {"lengths", lengths},
-                     {"cutoffs", cuts}}) +
+                     {"cutoffs", cuts},
+                     {"mix", mix_json(*mix)}}) +
           "\n");
     return ExitCode::ok;
   }
+  std::string sources;
+  for (const std::string& source : mix_lines(*mix)) sources += "mix: " + source + "\n";
   print(std::to_string(report->rows) + " rows, " + std::to_string(report->held_out) +
         " of them held out; " + std::to_string(report->tokens) + " tokens, " +
         number("%.0f %%", 100 * share(report->tokens_trained, report->tokens)) +
-        " of them trained on\n\ntokens in a row: median " + std::to_string(report->length_at(0.5)) +
-        ", 90 % within " + std::to_string(report->length_at(0.9)) + ", 99 % within " +
+        " of them trained on\n" + sources + "\ntokens in a row: median " +
+        std::to_string(report->length_at(0.5)) + ", 90 % within " +
+        std::to_string(report->length_at(0.9)) + ", 99 % within " +
         std::to_string(report->length_at(0.99)) + ", longest " +
         std::to_string(report->length_at(1)) + "\n" + histogram(*report, desk.out) + "\n" +
         aligned_table(table, {Align::right, Align::right, Align::right}));

@@ -11,6 +11,9 @@ namespace mayfly {
 // To the second, in the two largest units: "1h04m".
 std::string duration(double seconds);
 
+// 1234567 -> "1,234,567"
+std::string grouped(std::int64_t value);
+
 // What sellers of GPUs call a gigabyte of memory.
 constexpr std::int64_t kGigabyte = std::int64_t{1} << 30;
 

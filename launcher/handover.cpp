@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
+#include "core/config/data_files.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/provider/cloud_keys.h"
@@ -83,7 +84,9 @@ Result<Answer> ask(const SshLink& link) {
 }
 
 Status add_data(const RunPlan& plan, std::vector<TarFile>& files) {
-  std::vector<std::string> paths = plan.config.data.path;
+  std::vector<std::string> paths;
+  for_each_data_file(plan.config.data,
+                     [&](const std::string&, const std::string& path) { paths.push_back(path); });
   if (plan.config.data.val_path) paths.push_back(*plan.config.data.val_path);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     Result<std::string> bytes = read_file(paths[i]);
@@ -197,9 +200,9 @@ RunPlan plan_on_machine(const RunPlan& plan, const Offer& offer, const std::stri
   RunPlan there = plan;
   there.run_dir = root + kRunFolder;
   std::size_t number = 0;
-  for (std::string& path : there.config.data.path) {
+  for_each_data_file(there.config.data, [&](const std::string&, std::string& path) {
     path = root + kDataFolder + data_name(number++, path);
-  }
+  });
   if (there.config.data.val_path) {
     there.config.data.val_path =
         root + kDataFolder + data_name(number, *there.config.data.val_path);

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <random>
 
+#include "core/config/data_files.h"
 #include "core/config/environment.h"
 #include "core/model/safetensors.h"
 #include "core/provider/registry.h"
 #include "core/run/user_data.h"
 #include "core/sha256.h"
+#include "core/text/data_rows.h"
 #include "launcher/bundle.h"
 #include "launcher/handover.h"
 #include "launcher/preflight.h"
@@ -30,15 +32,21 @@ fs::path absolute(const fs::path& path, const fs::path& base) {
 // {name} in paths and names becomes its value; relative paths become absolute.
 Status resolve_texts(RunConfig& config, const fs::path& base) {
   const auto& vars = config.generate.vars;
-  const auto fill = [&vars](std::string& text, const char* path) -> Status {
+  const auto fill = [&vars](std::string& text, const std::string& path) -> Status {
     Result<std::string> filled = fill_names(text, vars);
     if (!filled) return while_doing(path, filled.error());
     text = std::move(*filled);
     return Unit{};
   };
-  for (std::string& path : config.data.path) {
-    if (const Status filled = fill(path, "data.path"); !filled) return filled;
+  Status good = Unit{};
+  for_each_data_file(config.data, [&](const std::string& key, std::string& path) {
+    if (good) good = fill(path, key);
     path = absolute(path, base).string();
+  });
+  if (!good) return good;
+  // By its file; a rented machine has it under another name.
+  for (MixSource& source : config.data.mix) {
+    if (!source.name) source.name = source_name(source);
   }
   for (auto [text, name] :
        {std::pair{&config.data.val_path, "data.val_path"}, std::pair{&config.hub.repo, "hub.repo"},
@@ -166,6 +174,7 @@ Status count_data(const RunConfig& config, WallTime now, PlannedRun& planned) {
   if (!data) return data.error();
   planned.train = data->train_counts;
   planned.held_out = data->validation_counts;
+  planned.mix = std::move(data->sources);
   for (std::string& warning : data->warnings) planned.notes.push_back(std::move(warning));
   if (planned.train.examples == 0) {
     return Error{ErrorKind::bad_data, "nothing is left to train on"};

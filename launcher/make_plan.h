@@ -51,6 +51,7 @@ struct PlannedRun {
   std::int64_t model_bytes = 0;
   DataCounts train;
   DataCounts held_out;
+  std::vector<SourceCounts> mix;  // of data.mix; else empty
   StepCount steps;
   TrainingMemory memory;       // of the one device that trains
   std::vector<Offer> offers;   // of a cloud: to be tried in this order; plan.offer is the first

@@ -4,12 +4,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config/data_files.h"
 #include "core/config/run_config.h"
 #include "core/provider/offer_choice.h"
 #include "core/run/layer.h"
 #include "core/run/rescue_budget.h"
 #include "launcher/figures.h"
 #include "launcher/make_plan.h"
+#include "launcher/mix_text.h"
 #include "launcher/preflight.h"
 
 namespace mayfly {
@@ -17,17 +19,6 @@ namespace mayfly {
 namespace {
 
 using nlohmann::json;
-
-// 1234567 -> "1,234,567"
-std::string grouped(std::int64_t value) {
-  const std::string digits = std::to_string(value);
-  std::string text;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0 && digits[i - 1] != '-') text += ',';
-    text += digits[i];
-  }
-  return text;
-}
 
 std::string minutes(double value) {
   return value <= 0 ? "off" : format_duration(std::chrono::seconds(std::llround(value * 60)));
@@ -187,9 +178,12 @@ std::string plan_text(const PlannedRun& planned, const Terminal& terminal) {
   line("run", plan.run_name + " (" + plan.run_id + "), " + std::string(enum_name(config.phase)));
   line("model", model_line(planned));
   std::string files;
-  for (const std::string& path : config.data.path) files += (files.empty() ? "" : ", ") + path;
+  for_each_data_file(config.data, [&](const std::string&, const std::string& path) {
+    files += (files.empty() ? "" : ", ") + path;
+  });
   line("data", files);
   line("", data_line(planned));
+  for (const std::string& source : mix_lines(planned.mix)) line("", source);
   line("training", training_line(planned));
   line("machine", machine_line(planned));
   if (!planned.offers.empty() && plan.offer.provider != "attached") {
@@ -255,7 +249,10 @@ json plan_document(const PlannedRun& planned) {
            {{"family", planned.architecture.model_type},
             {"parameters", planned.architecture.parameters()},
             {"bytes", planned.model_bytes}}},
-          {"data", {{"train", counts(planned.train)}, {"held_out", counts(planned.held_out)}}},
+          {"data",
+           {{"train", counts(planned.train)},
+            {"held_out", counts(planned.held_out)},
+            {"mix", mix_json(planned.mix)}}},
           {"memory",
            {{"weights", planned.memory.weights},
             {"adapter", planned.memory.adapter},

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/atomic_file.h"
+#include "core/config/data_files.h"
 #include "core/config/resolved.h"
 #include "core/json.h"
 #include "core/run/run_name.h"
@@ -24,7 +25,8 @@ std::string absolute(const std::string& path) {
 }
 
 void make_paths_absolute(RunConfig& config) {
-  for (std::string& path : config.data.path) path = absolute(path);
+  for_each_data_file(config.data,
+                     [](const std::string&, std::string& path) { path = absolute(path); });
   if (config.data.val_path) config.data.val_path = absolute(*config.data.val_path);
   if (config.lora.init_from) config.lora.init_from = absolute(*config.lora.init_from);
   auto& from = config.train.resume_from;

@@ -47,12 +47,23 @@ std::string what(const RunPlan& plan) {
          "\n\nA LoRA adapter made by supervised fine-tuning. Base model: " + base + ".\n";
 }
 
+std::string mix_table(const std::vector<SourceCounts>& mix) {
+  std::string text =
+      "\n| part | weight | rows taken | rows there |\n| --- | ---: | ---: | ---: |\n";
+  for (const SourceCounts& source : mix) {
+    text += "| `" + plain(source.name) + "` | " + number("%.4g", source.share) + " | " +
+            std::to_string(source.rows) + " | " + std::to_string(source.available) + " |\n";
+  }
+  return text;
+}
+
 std::string data_section(const RunPlan& plan, const ModelCardFacts& facts) {
   std::string text = "\n## Data\n\n| file | SHA-256 |\n| --- | --- |\n";
   for (const DataFileFact& file : facts.data) {
     text += "| `" + plain(file.name) + "` | `" + file.sha256 + "` |\n";
   }
   const DataConfig& data = plan.config.data;
+  if (!facts.mix.empty()) text += mix_table(facts.mix);
   text += "\n" + std::to_string(facts.examples) + " examples. Trained on ";
   switch (data.train_on) {
     case TrainOn::assistant:

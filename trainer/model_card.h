@@ -11,6 +11,7 @@
 
 #include "core/config/run_config.h"
 #include "core/run/plan.h"
+#include "core/text/data_counts.h"
 #include "trainer/adapter_folder.h"
 #include "trainer/training_state.h"
 
@@ -23,6 +24,7 @@ struct DataFileFact {
 
 struct ModelCardFacts {
   std::vector<DataFileFact> data;
+  std::vector<SourceCounts> mix;  // of data.mix; else empty
   std::int64_t examples = 0;
   std::int64_t tokens_trained_on = 0;  // an epoch
   AdapterDescription adapter;

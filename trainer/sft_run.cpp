@@ -10,6 +10,7 @@
 #include <torch/version.h>
 
 #include "core/atomic_file.h"
+#include "core/config/data_files.h"
 #include "core/json.h"
 #include "core/sha256.h"
 #include "trainer/evaluate.h"
@@ -66,11 +67,13 @@ std::int64_t memory_bytes() {
 
 Result<std::vector<DataFileFact>> data_files(const DataConfig& data) {
   std::vector<DataFileFact> facts;
-  for (const std::string& path : data.path) {
+  std::optional<Error> failure;
+  for_each_data_file(data, [&](const std::string&, const std::string& path) {
     const Result<std::string> digest = sha256_file(path);
-    if (!digest) return digest.error();
-    facts.push_back({fs::path(path).filename().string(), *digest});
-  }
+    if (digest) facts.push_back({fs::path(path).filename().string(), *digest});
+    if (!digest && !failure) failure = digest.error();
+  });
+  if (failure) return *failure;
   return facts;
 }
 
@@ -124,6 +127,7 @@ Result<SftRun> SftRun::prepare(const SftJob& job, SftParts parts, const BatchSiz
   run.state_.identity["model"] = *model;
   run.state_.per_device_batch_size = sizes.per_device;
   run.facts_ = {.data = std::move(*files),
+                .mix = run.parts_.data.sources,
                 .examples = run.parts_.data.train_counts.examples,
                 .tokens_trained_on = run.parts_.data.train_counts.tokens_trained_on,
                 .adapter = run.describe_adapter(),

@@ -72,9 +72,45 @@ inline constexpr std::array<std::string_view, 16> kRowKeys = {
 inline constexpr std::array<std::string_view, 5> kChatRoles = {"system", "developer", "user",
                                                                "assistant", "tool"};
 
+// When the rows of a mix are enough: core/text/mix.h.
+enum class MixStrategy { first_exhausted, all_exhausted };
+template <>
+struct EnumNames<MixStrategy> {
+  static constexpr std::array values = {
+      std::pair{MixStrategy::first_exhausted, std::string_view("first_exhausted")},
+      std::pair{MixStrategy::all_exhausted, std::string_view("all_exhausted")}};
+};
+
+// One of several data sets that are trained on together.
+struct MixSource {
+  std::vector<std::string> path;
+  double weight = 1.0;
+  std::optional<std::string> name;
+  std::optional<DataFormat> format;
+  std::map<std::string, std::string> fields_named;
+  std::map<std::string, std::string> roles;
+
+  static constexpr void fields(auto&& field) {
+    using Self = MixSource;
+    field("path", &Self::path, FieldDoc{.doc = "Its files, as in data.path.", .is_path = true});
+    // Millionths: shares are counted in whole numbers (core/text/mix.h).
+    field("weight", &Self::weight,
+          FieldDoc{.doc = "Its share of the training rows, beside the weights of the others.",
+                   .at_least = 0.000001,
+                   .at_most = 1000});
+    field("name", &Self::name, FieldDoc{.doc = "What it is called; else its first file is."});
+    field("format", &Self::format, FieldDoc{.doc = "Instead of data.format."});
+    field("fields", &Self::fields_named, FieldDoc{.doc = "Instead of data.fields."});
+    field("roles", &Self::roles, FieldDoc{.doc = "Instead of data.roles."});
+  }
+};
+static_assert(field_count<MixSource>() == member_count<MixSource>());
+
 // What is trained on, and how rows become tokens.
 struct DataConfig {
   std::vector<std::string> path;
+  std::vector<MixSource> mix;
+  MixStrategy mix_strategy = MixStrategy::first_exhausted;
   DataFormat format = DataFormat::automatic;
   std::map<std::string, std::string> fields_named;
   std::map<std::string, std::string> roles;
@@ -98,6 +134,12 @@ struct DataConfig {
           FieldDoc{.doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz).",
                    .flag = "--data",
                    .is_path = true});
+    field("mix", &Self::mix,
+          FieldDoc{.doc = "Instead of data.path: several data sets and their shares, such as "
+                          "[{path: a.jsonl, weight: 0.7}, {path: b.jsonl, weight: 0.3}]."});
+    field("mix_strategy", &Self::mix_strategy,
+          FieldDoc{.doc = "first_exhausted: as many rows as the weights allow without a row twice; "
+                          "all_exhausted: so many that every row is there, others repeated."});
     field("format", &Self::format,
           FieldDoc{.doc = "The shape of the rows; auto: by the keys of each row."});
     field("fields", &Self::fields_named,

@@ -33,7 +33,8 @@ std::string type_text(const FieldInfo& field) {
 }
 
 std::string default_words(const FieldInfo& field) {
-  if (field.path == "model.base" || field.path == "data.path") return "required";
+  if (field.path == "model.base") return "required";
+  if (field.path == "data.path") return "this or mix is required";
   return field.default_text == "null" ? "not set" : field.default_text;
 }
 

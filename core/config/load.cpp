@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "core/atomic_file.h"
+#include "core/config/data_files.h"
 #include "core/config/edit_distance.h"
 #include "core/config/field_list.h"
 #include "core/config/layers.h"
@@ -172,7 +173,8 @@ class TypedReader {
     if (value.kind == ConfigNode::Kind::null) return;
     std::optional<ConfigNode> node = expanded(path, value, origin);
     if (!node) return;
-    if (doc.is_path) expand_home(*node);
+    expand_paths<T>(*node, doc);
+    note_items<T>(path, *node, origin);
     Result<T> read = read_value<T>(*node, doc);
     if (read) {
       target = std::move(*read);
@@ -183,7 +185,7 @@ class TypedReader {
       add(origin, path + " " + node->text + " is not built yet", "");
     } else {
       const Place place{read.error().at.line, read.error().at.column};
-      add(placed(origin, place), path + " " + read.error().message, read.error().hint);
+      add(placed(origin, place), problem_of(path, read.error().message), read.error().hint);
     }
   }
 
@@ -227,7 +229,46 @@ class TypedReader {
       if (!inner) return {};
       item = std::move(*inner);
     }
+    for (ConfigEntry& entry : copy.entries) {
+      std::optional<ConfigNode> inner = expanded(path, entry.value, origin);
+      if (!inner) return {};
+      entry.value = std::move(*inner);
+    }
     return copy;
+  }
+
+  // Home folders, in a list of structures where their fields are paths.
+  template <class T>
+  void expand_paths(ConfigNode& node, const FieldDoc& doc) const {
+    if (doc.is_path) return expand_home(node);
+    if constexpr (detail::IsList<T>) {
+      using Item = typename detail::ListOf<T>::type;
+      if constexpr (Config<Item>) {
+        for (ConfigNode& item : node.items) expand_fields<Item>(item);
+      }
+    }
+  }
+
+  template <Config T>
+  void expand_fields(ConfigNode& node) const {
+    T::fields([&](std::string_view key, auto, const FieldDoc& doc) {
+      for (ConfigEntry& entry : node.entries) {
+        if (entry.key == key && doc.is_path) expand_home(entry.value);
+      }
+    });
+  }
+
+  // Where each structure of a list stands, for the rules about it: "data.mix[1]".
+  template <class T>
+  void note_items(const std::string& path, const ConfigNode& node, const Origin& origin) {
+    if constexpr (detail::IsList<T>) {
+      if constexpr (Config<typename detail::ListOf<T>::type>) {
+        for (std::size_t i = 0; i < node.items.size(); ++i) {
+          loaded_.origins[path + "[" + std::to_string(i) + "]"] =
+              placed(origin, node.items[i].place);
+        }
+      }
+    }
   }
 
   void expand_home(ConfigNode& node) const {
@@ -265,7 +306,7 @@ void fill_vars(LoadedConfig& loaded) {
           origin_of(loaded, path), path + ": " + filled.error().message, filled.error().hint));
     }
   };
-  for (std::string& path : config.data.path) fill("data.path", path);
+  for_each_data_file(config.data, fill);
   if (config.data.val_path) fill("data.val_path", *config.data.val_path);
   if (config.hub.repo) fill("hub.repo", *config.hub.repo);
   if (config.hub.repo_prefix) fill("hub.repo_prefix", *config.hub.repo_prefix);

@@ -42,7 +42,6 @@ constexpr std::array kKeys = {
     Row{"data.filter_langs"},
     Row{"data.save_splits", "the split is made anew from data.seed", "false"},
     Row{"data.max_workers", "rows are encoded on one thread", "1"},
-    Row{"data.mix"},
     Row{"model.tag"},
     Row{"model.dtype", "train.bf16 says how is computed", "auto"},
     Row{"model.trust_remote_code", "there is no Python to run it; model families are built in",

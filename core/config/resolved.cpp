@@ -17,6 +17,7 @@ ConfigNode escaped(ConfigNode node) {
     }
   }
   for (ConfigNode& item : node.items) item = escaped(std::move(item));
+  for (ConfigEntry& entry : node.entries) entry.value = escaped(std::move(entry.value));
   return node;
 }
 

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <set>
 
+#include "core/config/data_files.h"
+
 namespace mayfly {
 
 namespace {
@@ -17,7 +19,7 @@ void check_required(const RunConfig& config, Problems& found) {
                      .hint = "a folder with config.json and safetensors, or a hub id",
                      .is_missing = true});
   }
-  if (config.data.path.empty()) {
+  if (!names_data(config.data)) {
     found.push_back({.path = "data.path",
                      .message = "is missing: what is it to be trained on?",
                      .hint = "a JSONL file with one {\"messages\": [...]} a line",
@@ -130,19 +132,56 @@ void check_training(const RunConfig& config, Problems& found) {
   }
 }
 
+bool is_row_key(const std::string& name) {
+  return std::find(kRowKeys.begin(), kRowKeys.end(), name) != kRowKeys.end();
+}
+
+bool is_chat_role(const std::string& name) {
+  return std::find(kChatRoles.begin(), kChatRoles.end(), name) != kChatRoles.end();
+}
+
 void check_data_names(const DataConfig& data, Problems& found) {
+  constexpr const char* kFieldsHint =
+      "our name first: {prompt: question}; docs/data.md has the names";
+  constexpr const char* kRolesHint =
+      "known are system, developer, user, assistant, tool: {bot: assistant}";
+  const auto no_key = [](const std::string& name) { return "\"" + name + "\" is no key of a row"; };
+  const auto no_role = [](const std::string& name) {
+    return "\"" + name + "\" is no role of a chat";
+  };
   for (const auto& [ours, theirs] : data.fields_named) {
-    if (std::find(kRowKeys.begin(), kRowKeys.end(), ours) != kRowKeys.end()) continue;
-    found.push_back({.path = "data.fields." + ours,
-                     .message = "\"" + ours + "\" is no key of a row",
-                     .hint = "our name first: {prompt: question}; docs/data.md has the names"});
+    if (is_row_key(ours)) continue;
+    found.push_back({.path = "data.fields." + ours, .message = no_key(ours), .hint = kFieldsHint});
   }
   for (const auto& [theirs, ours] : data.roles) {
-    if (std::find(kChatRoles.begin(), kChatRoles.end(), ours) != kChatRoles.end()) continue;
-    found.push_back(
-        {.path = "data.roles." + theirs,
-         .message = "\"" + ours + "\" is no role of a chat",
-         .hint = "known are system, developer, user, assistant, tool: {bot: assistant}"});
+    if (is_chat_role(ours)) continue;
+    found.push_back({.path = "data.roles." + theirs, .message = no_role(ours), .hint = kRolesHint});
+  }
+  for (std::size_t i = 0; i < data.mix.size(); ++i) {
+    const std::string path = "data.mix[" + std::to_string(i) + "]";
+    for (const auto& [ours, theirs] : data.mix[i].fields_named) {
+      if (is_row_key(ours)) continue;
+      found.push_back({.path = path, .message = "fields: " + no_key(ours), .hint = kFieldsHint});
+    }
+    for (const auto& [theirs, ours] : data.mix[i].roles) {
+      if (is_chat_role(ours)) continue;
+      found.push_back({.path = path, .message = "roles: " + no_role(ours), .hint = kRolesHint});
+    }
+  }
+}
+
+void check_mix(const DataConfig& data, Problems& found) {
+  if (!data.path.empty() && !data.mix.empty()) {
+    found.push_back({.path = "data.mix",
+                     .message = "and data.path both say what is trained on",
+                     .others = {"data.path", "data.mix"},
+                     .hint = "give one of the two; null unsets one"});
+  }
+  for (std::size_t i = 0; i < data.mix.size(); ++i) {
+    if (!data.mix[i].path.empty()) continue;
+    found.push_back({.path = "data.mix[" + std::to_string(i) + "]",
+                     .message = "has no path, so there is nothing to take from it",
+                     .hint = "{path: a.jsonl, weight: 0.7}"});
   }
 }
 
@@ -302,6 +341,7 @@ std::vector<ConfigProblem> problems(const RunConfig& config) {
   check_training(config, found);
   check_adapter(config.lora, found);
   check_data_names(config.data, found);
+  check_mix(config.data, found);
   check_names(config, found);
   check_seeds(config, found);
   check_host(config, found);

@@ -1,5 +1,6 @@
 #include "core/config/schema.h"
 
+#include <cmath>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -27,12 +28,54 @@ Json choices(const FieldInfo& field) {
 }
 
 template <class T>
+Json type_schema(const FieldInfo& field);
+template <class T>
+Json field_schema(const FieldInfo& field, const Json& standard);
+
+// What an editor is told of a field of a structure.
+template <class T>
+FieldInfo part_info(std::string_view key, const FieldDoc& doc) {
+  FieldInfo info;
+  info.key = key;
+  info.doc = doc.doc;
+  info.unit = doc.unit;
+  if (std::isfinite(doc.at_least)) info.at_least = doc.at_least;
+  if (std::isfinite(doc.at_most)) info.at_most = doc.at_most;
+  if constexpr (detail::IsOptional<T>) {
+    info.choices = part_info<typename detail::OptionalOf<T>::type>(key, doc).choices;
+  } else if constexpr (NamedEnum<T>) {
+    for (const auto& [value, name] : EnumNames<T>::values) info.choices.emplace_back(name);
+  }
+  return info;
+}
+
+template <Config T>
+Json struct_schema() {
+  Json properties = Json::object();
+  T::fields([&](std::string_view key, auto member, const FieldDoc& doc) {
+    using Part = std::remove_cvref_t<decltype(std::declval<T&>().*member)>;
+    properties[std::string(key)] = field_schema<Part>(part_info<Part>(key, doc), Json());
+  });
+  return {
+      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+}
+
+template <class T>
+Json list_schema(const FieldInfo& field) {
+  if constexpr (Config<T>) {
+    return {{"type", "array"}, {"items", struct_schema<T>()}};
+  } else {
+    const Json item = type_schema<T>(field);
+    return {{"anyOf", {{{"type", "array"}, {"items", item}}, {{"type", "string"}}, item}}};
+  }
+}
+
+template <class T>
 Json type_schema(const FieldInfo& field) {
   if constexpr (detail::IsOptional<T>) {
     return type_schema<typename detail::OptionalOf<T>::type>(field);
   } else if constexpr (detail::IsList<T>) {
-    const Json item = type_schema<typename detail::ListOf<T>::type>(field);
-    return {{"anyOf", {{{"type", "array"}, {"items", item}}, {{"type", "string"}}, item}}};
+    return list_schema<typename detail::ListOf<T>::type>(field);
   } else if constexpr (NamedEnum<T>) {
     return {{"enum", choices(field)}};
   } else if constexpr (std::is_same_v<T, bool>) {

@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "core/config/edit_distance.h"
+
 namespace mayfly {
 
 namespace {
@@ -70,11 +72,29 @@ std::string duration_text(std::chrono::seconds duration) {
   return std::to_string(count) + "s";
 }
 
+std::string problem_of(const std::string& path, const std::string& message) {
+  const bool of_part = message.starts_with('[') || message.starts_with('.');
+  return path + (of_part ? "" : " ") + message;
+}
+
 namespace detail {
 
 Error value_error(const ConfigNode& node, std::string message) {
   return {
       ErrorKind::invalid_config, std::move(message), {}, {{}, node.place.line, node.place.column}};
+}
+
+Error error_of_part(std::string name, Error error) {
+  error.message = problem_of(name, error.message);
+  return error;
+}
+
+Error unknown_part(const ConfigEntry& entry, const std::vector<std::string>& known) {
+  const std::string near = nearest_word(entry.key, known);
+  return {ErrorKind::invalid_config,
+          "." + entry.key + " is no key of it",
+          near.empty() ? "" : "did you mean " + near + "?",
+          {{}, entry.place.line, entry.place.column}};
 }
 
 Result<std::string> scalar_text(const ConfigNode& node, const std::string& wanted) {

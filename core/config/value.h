@@ -12,8 +12,10 @@
 //   std::optional<T>      null or a blank text: not set
 //   std::vector<T>        a list, or one text with commas
 //   std::map              texts by name: a map, or one text such as a=b,c=d
+//   a config struct       a map with the keys that it describes
 //
 // Errors of reading: invalid_config; `at` has line and column of the part at fault, and no file.
+// Of a part of a value the message begins with its name, "[1].weight must be"; problem_of() joins.
 #pragma once
 
 #include <charconv>
@@ -40,6 +42,9 @@ template <class T>
 Result<T> read_value(const ConfigNode& node, const FieldDoc& doc);
 template <class T>
 ConfigNode write_value(const T& value);
+
+// "data.mix[1].weight must be ..." of "data.mix" and what read_value() said.
+std::string problem_of(const std::string& path, const std::string& message);
 
 // "90s", "30m", "6h", "2d": the largest unit that divides it.
 std::string duration_text(std::chrono::seconds duration);
@@ -68,6 +73,9 @@ concept IsList = requires {
 };
 
 Error value_error(const ConfigNode& node, std::string message);
+// The same error, of a part: `name` is "[1]" or ".weight".
+Error error_of_part(std::string name, Error error);
+Error unknown_part(const ConfigEntry& entry, const std::vector<std::string>& known);
 // The text of a scalar; an error for a list, a map or null. `wanted` says what would be right.
 Result<std::string> scalar_text(const ConfigNode& node, const std::string& wanted);
 
@@ -107,10 +115,51 @@ Result<std::vector<T>> read_list(const ConfigNode& node, const FieldDoc& doc) {
   std::vector<T> values;
   for (const ConfigNode& item : *items) {
     Result<T> value = read_value<T>(item, doc);
-    if (!value) return value.error();
+    if (!value && !Config<T>) return value.error();
+    if (!value) return error_of_part("[" + std::to_string(values.size()) + "]", value.error());
     values.push_back(std::move(*value));
   }
   return values;
+}
+
+template <Config T>
+std::vector<std::string> keys_of() {
+  std::vector<std::string> keys;
+  T::fields([&](std::string_view key, auto, const FieldDoc&) { keys.emplace_back(key); });
+  return keys;
+}
+
+template <Config T>
+std::string key_words() {
+  std::string words;
+  for (const std::string& key : keys_of<T>()) words += (words.empty() ? "" : ", ") + key;
+  return words;
+}
+
+template <Config T>
+Result<T> read_struct(const ConfigNode& node) {
+  if (node.kind != ConfigNode::Kind::map) {
+    return value_error(node, "must be a map with keys of " + key_words<T>());
+  }
+  T value;
+  for (const ConfigEntry& entry : node.entries) {
+    bool is_known = false;
+    std::optional<Error> problem;
+    T::fields([&](std::string_view key, auto member, const FieldDoc& doc) {
+      if (key != entry.key) return;
+      is_known = true;
+      if (entry.value.kind == ConfigNode::Kind::null) return;
+      auto read = read_value<std::remove_cvref_t<decltype(value.*member)>>(entry.value, doc);
+      if (read) {
+        value.*member = std::move(*read);
+      } else {
+        problem = error_of_part("." + entry.key, std::move(read.error()));
+      }
+    });
+    if (problem) return std::move(*problem);
+    if (!is_known) return unknown_part(entry, keys_of<T>());
+  }
+  return value;
 }
 
 }  // namespace detail
@@ -125,6 +174,8 @@ Result<T> read_value(const ConfigNode& node, const FieldDoc& doc) {
     return T{std::move(*value)};
   } else if constexpr (detail::IsList<T>) {
     return detail::read_list<typename detail::ListOf<T>::type>(node, doc);
+  } else if constexpr (Config<T>) {
+    return detail::read_struct<T>(node);
   } else if constexpr (NamedEnum<T>) {
     return detail::read_enum<T>(node);
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -156,6 +207,13 @@ ConfigNode write_value(const T& value) {
     list.kind = ConfigNode::Kind::list;
     for (const auto& item : value) list.items.push_back(write_value(item));
     return list;
+  } else if constexpr (Config<T>) {
+    ConfigNode map;
+    map.kind = ConfigNode::Kind::map;
+    T::fields([&](std::string_view key, auto member, const FieldDoc&) {
+      map.entries.push_back({std::string(key), {}, write_value(value.*member)});
+    });
+    return map;
   } else if constexpr (NamedEnum<T>) {
     return scalar_node(std::string(enum_name(value)), Style::text);
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -187,7 +245,11 @@ std::string type_words(const FieldDoc& doc) {
   if constexpr (detail::IsOptional<T>) {
     return type_words<typename detail::OptionalOf<T>::type>(doc);
   } else if constexpr (detail::IsList<T>) {
-    return "list of " + type_words<typename detail::ListOf<T>::type>(doc) + "s";
+    using Item = typename detail::ListOf<T>::type;
+    if constexpr (Config<Item>) return "list of maps of " + detail::key_words<Item>();
+    return "list of " + type_words<Item>(doc) + "s";
+  } else if constexpr (Config<T>) {
+    return "map of " + detail::key_words<T>();
   } else if constexpr (NamedEnum<T>) {
     return "one of " + detail::enum_words<T>();
   } else if constexpr (std::is_same_v<T, bool>) {

@@ -92,7 +92,8 @@ std::string run_name_prefix(const RunConfig& config) {
     const std::int64_t most = *config.data.max_train_samples;
     size = std::to_string(std::min(most, config.data.sample_size.value_or(most)));
   }
-  const std::string dataset = config.data.path.empty() ? "" : stem(config.data.path.front());
+  std::string dataset = config.data.path.empty() ? "" : stem(config.data.path.front());
+  if (!config.data.mix.empty()) dataset = "mix";
   return named(last_folder(config.model.base), "model") + "-" + named(dataset, "data") + "-" + size;
 }
 

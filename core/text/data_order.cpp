@@ -54,15 +54,19 @@ std::vector<std::uint32_t> data_order(std::uint64_t seed, std::int64_t epoch, st
   return order;
 }
 
-std::vector<bool> held_out_rows(std::uint64_t seed, std::size_t count, double test_size) {
-  std::vector<bool> held_out(count, false);
-  if (count < 2 || test_size <= 0) return held_out;
-  const double share = std::ceil(static_cast<double>(count) * test_size);
-  const std::size_t many = std::min(static_cast<std::size_t>(share), count - 1);
+std::vector<bool> chosen_of(std::uint64_t seed, std::size_t count, std::size_t many) {
+  std::vector<bool> chosen(count, false);
   // A stream of its own, far from those of the epochs.
   const auto order = shuffled(seed, ~std::uint64_t{0}, count);
-  for (std::size_t i = 0; i < many; ++i) held_out[order[i]] = true;
-  return held_out;
+  for (std::size_t i = 0; i < many; ++i) chosen[order[i]] = true;
+  return chosen;
+}
+
+std::vector<bool> held_out_rows(std::uint64_t seed, std::size_t count, double test_size) {
+  if (count < 2 || test_size <= 0) return std::vector<bool>(count, false);
+  const double share = std::ceil(static_cast<double>(count) * test_size);
+  const std::size_t many = std::min(static_cast<std::size_t>(share), count - 1);
+  return chosen_of(seed, count, many);
 }
 
 }  // namespace mayfly

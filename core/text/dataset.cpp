@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
+#include "core/config/data_files.h"
 #include "core/text/data_rows.h"
-#include "core/text/row_encoder.h"
+#include "core/text/mix.h"
 
 namespace mayfly {
 
 namespace {
-
-constexpr std::int64_t kRowsBetweenProgress = 256;
 
 // "numbers-filtered-9188.jsonl" says that 9188 of its rows are meant (features.md L-19).
 std::optional<std::int64_t> rows_meant_by_name(const std::vector<std::string>& files) {
@@ -28,123 +29,6 @@ std::optional<std::int64_t> rows_meant_by_name(const std::vector<std::string>& f
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), count);
   if (error != std::errc{} || end != name.data() + name.size() || count < 1) return std::nullopt;
   return count;
-}
-
-class RowEncoding {
- public:
-  RowEncoding(const DataConfig& config, const TextModel& model, const DataProgress& progress,
-              std::int64_t of)
-      : config_(config), encoder_(model, config), progress_(progress), of_(of) {}
-
-  Status add(const FileRow& row, std::vector<Example>& examples, DataCounts& counts);
-  std::vector<std::string> warnings() const;
-
- private:
-  Error untrained(const FileRow& row, bool was_cut) const;
-  Status left_out(const FileRow& row, bool was_cut, DataCounts& counts);
-  Status add_pieces(const FileRow& row, const Example& whole, std::vector<Example>& examples,
-                    DataCounts& counts);
-  bool is_repeated(const Example& example);
-
-  const DataConfig& config_;
-  RowEncoder encoder_;
-  const DataProgress& progress_;
-  std::int64_t of_;
-  std::int64_t done_ = 0;
-  std::int64_t dropped_ = 0;
-  std::string first_dropped_;
-  std::set<std::pair<std::vector<TokenId>, std::vector<std::uint8_t>>> seen_;  // dedup: exact
-};
-
-Error RowEncoding::untrained(const FileRow& row, bool was_cut) const {
-  const FileLocation at{row.file, row.record.line};
-  if (was_cut) {
-    return Error{ErrorKind::bad_data,
-                 "no token is trained: the answer is beyond data.cutoff_len = " +
-                     std::to_string(config_.cutoff_len) + " tokens",
-                 "raise data.cutoff_len, remove the row, or set data.mask_check: warn", at};
-  }
-  return Error{ErrorKind::bad_data,
-               "no token is trained: the chat template does not show the assistant's answer",
-               "remove the row, set data.train_on: all, or data.mask_check: warn", at};
-}
-
-Status RowEncoding::left_out(const FileRow& row, bool was_cut, DataCounts& counts) {
-  Error error = untrained(row, was_cut);
-  if (config_.mask_check == MaskCheck::error) return error;
-  if (++dropped_ == 1) first_dropped_ = located_message(error);
-  ++counts.dropped;
-  return Unit{};
-}
-
-void tally(const Example& example, DataCounts& counts) {
-  const auto size = static_cast<std::int64_t>(example.ids.size());
-  ++counts.examples;
-  counts.tokens += size;
-  counts.tokens_trained_on += static_cast<std::int64_t>(example.trained_count());
-  counts.longest = std::max(counts.longest, size);
-}
-
-// Pieces of which nothing is trained would be computed for nothing.
-Status RowEncoding::add_pieces(const FileRow& row, const Example& whole,
-                               std::vector<Example>& examples, DataCounts& counts) {
-  if (whole.trained_count() == 0) return left_out(row, false, counts);
-  ++counts.split;
-  for (Example& piece : split(whole, config_.cutoff_len)) {
-    if (piece.trained_count() == 0) {
-      counts.tokens_cut += static_cast<std::int64_t>(piece.ids.size());
-      continue;
-    }
-    tally(piece, counts);
-    examples.push_back(std::move(piece));
-  }
-  return Unit{};
-}
-
-bool RowEncoding::is_repeated(const Example& example) {
-  return config_.dedup == Dedup::exact && !seen_.emplace(example.ids, example.trained).second;
-}
-
-Status RowEncoding::add(const FileRow& row, std::vector<Example>& examples, DataCounts& counts) {
-  auto example = encoder_.encode(row.record);
-  if (!example) {
-    example.error().at = {row.file, row.record.line};
-    return std::move(example.error());
-  }
-  if (++done_ % kRowsBetweenProgress == 0 && progress_) progress_(done_, of_);
-  if (is_repeated(*example)) {
-    ++counts.duplicates;
-    return Unit{};
-  }
-  const auto whole = static_cast<std::int64_t>(example->ids.size());
-  const bool is_long = whole > config_.cutoff_len;
-  if (is_long && config_.truncation == Truncation::drop) {
-    ++counts.too_long;
-    return Unit{};
-  }
-  if (is_long && config_.truncation == Truncation::error) {
-    return Error{ErrorKind::bad_data,
-                 "the row has " + std::to_string(whole) +
-                     " tokens, more than data.cutoff_len = " + std::to_string(config_.cutoff_len),
-                 "raise data.cutoff_len, or let data.truncation cut or drop such rows",
-                 {row.file, row.record.line}};
-  }
-  if (is_long && config_.truncation == Truncation::split) {
-    return add_pieces(row, *example, examples, counts);
-  }
-  truncate(*example, config_.cutoff_len, config_.truncation == Truncation::keep_end);
-  if (example->trained_count() == 0) return left_out(row, is_long, counts);
-  counts.truncated += is_long;
-  counts.tokens_cut += whole - static_cast<std::int64_t>(example->ids.size());
-  tally(*example, counts);
-  examples.push_back(std::move(*example));
-  return Unit{};
-}
-
-std::vector<std::string> RowEncoding::warnings() const {
-  if (dropped_ == 0 || config_.mask_check == MaskCheck::off) return {};
-  return {std::to_string(dropped_) + (dropped_ == 1 ? " row is" : " rows are") +
-          " left out; the first: " + first_dropped_};
 }
 
 // Held-out examples are not packed: their loss has no batches that could differ in size.
@@ -167,45 +51,154 @@ void make_sequences(const DataConfig& config, Dataset& data) {
   }
 }
 
+// What is held out comes first, so that a row that repeats it is not trained on.
+Status add_held_out(const DataRows& rows, RowEncoding& encoding, Dataset& data) {
+  for (std::size_t i = 0; i < rows.own.rows.size(); ++i) {
+    if (!rows.held_out[i]) continue;
+    Status added = encoding.add(rows.own.rows[i], data.validation, data.validation_counts);
+    if (!added) return added;
+  }
+  for (const FileRow& row : rows.validation.rows) {
+    Status added = encoding.add(row, data.validation, data.validation_counts);
+    if (!added) return added;
+  }
+  return Unit{};
+}
+
+Status add_files(const DataConfig& config, const DataRows& rows, RowEncoding& encoding,
+                 Dataset& data) {
+  const std::int64_t most =
+      config.max_train_samples.value_or(rows_meant_by_name(config.path).value_or(INT64_MAX));
+  std::int64_t used = 0;
+  for (std::size_t i = 0; i < rows.own.rows.size() && used < most; ++i) {
+    if (rows.held_out[i]) continue;
+    const std::size_t before = data.train.size();
+    Status added = encoding.add(rows.own.rows[i], data.train, data.train_counts);
+    if (!added) return added;
+    used += data.train.size() > before ? 1 : 0;
+  }
+  return Unit{};
+}
+
+// A row of a mix, not yet taken or left: its examples are [begin, end) of its source's.
+struct MixRow {
+  std::size_t begin;
+  std::size_t end;
+  DataCounts counts;
+};
+
+// The rows that one source can give.
+struct MixPart {
+  std::vector<Example> examples;
+  std::vector<MixRow> rows;
+};
+
+Result<MixPart> encode_part(const DataRows& rows, const RowSource& source, RowEncoding& encoding,
+                            DataCounts& left_out) {
+  MixPart part;
+  for (std::size_t i = source.begin; i < source.end; ++i) {
+    if (rows.held_out[i]) continue;
+    MixRow row{.begin = part.examples.size(), .end = 0, .counts = {}};
+    if (Status added = encoding.add(rows.own.rows[i], part.examples, row.counts); !added) {
+      return added.error();
+    }
+    row.end = part.examples.size();
+    if (row.end > row.begin) {
+      part.rows.push_back(row);
+    } else {
+      add_counts(left_out, row.counts);
+    }
+  }
+  if (!part.rows.empty()) return part;
+  return Error{ErrorKind::bad_data,
+               "no row of " + source.name + " is left to train on, and it is part of data.mix",
+               "leave it out of the mix, or look at it with `launch data check`",
+               {rows.own.rows[source.begin].file}};
+}
+
+// How many rows are taken of each source.
+Result<std::vector<std::int64_t>> shares_of(const DataConfig& config, const DataRows& rows,
+                                            std::span<const std::int64_t> available) {
+  std::vector<std::int64_t> weights;
+  for (const RowSource& source : rows.sources) weights.push_back(source.weight);
+  const std::int64_t total = mix_total(config.mix_strategy, weights, available,
+                                       config.max_train_samples.value_or(INT64_MAX));
+  if (total >= 0) return mix_counts(weights, total);
+  return Error{ErrorKind::bad_data,
+               "data.mix_strategy all_exhausted would repeat the rows of a source more than " +
+                   std::to_string(kMostRepeats) + " times",
+               "give the larger sources more weight, or take first_exhausted"};
+}
+
+void note_source(const RowSource& source, SourceCounts counts, Dataset& data) {
+  if (counts.rows == 0) {
+    data.warnings.push_back("no row of " + source.name + " is trained on: its share is " +
+                            "less than one row of the mix");
+  }
+  data.sources.push_back(std::move(counts));
+}
+
+// Everything is encoded before any row is taken: only then is known what each source can give.
+Status add_mix(const DataConfig& config, const DataRows& rows, RowEncoding& encoding,
+               Dataset& data) {
+  std::vector<MixPart> parts;
+  std::vector<std::int64_t> available;
+  for (const RowSource& source : rows.sources) {
+    auto part = encode_part(rows, source, encoding, data.train_counts);
+    if (!part) return std::move(part.error());
+    available.push_back(static_cast<std::int64_t>(part->rows.size()));
+    parts.push_back(std::move(*part));
+  }
+  const auto counts = shares_of(config, rows, available);
+  if (!counts) return counts.error();
+  std::vector<DataCounts> taken(parts.size());
+  for (const auto& [source, number] :
+       mix_rows(available, *counts, static_cast<std::uint64_t>(config.seed))) {
+    const MixPart& part = parts[source];
+    const MixRow& row = part.rows[number];
+    add_counts(taken[source], row.counts);
+    for (std::size_t i = row.begin; i < row.end; ++i) data.train.push_back(part.examples[i]);
+  }
+  double weights = 0;
+  for (const RowSource& source : rows.sources) weights += static_cast<double>(source.weight);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    add_counts(data.train_counts, taken[i]);
+    note_source(rows.sources[i],
+                {.name = rows.sources[i].name,
+                 .share = static_cast<double>(rows.sources[i].weight) / weights,
+                 .available = available[i],
+                 .rows = (*counts)[i],
+                 .tokens = taken[i].tokens,
+                 .tokens_trained_on = taken[i].tokens_trained_on},
+                data);
+  }
+  return Unit{};
+}
+
 }  // namespace
 
 Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
                              const DataProgress& progress) {
-  if (config.path.empty()) {
+  if (!names_data(config)) {
     return Error{ErrorKind::invalid_config, "data.path is not set",
                  "name a JSONL file: --data FILE"};
   }
   const auto rows = read_data_rows(config);
   if (!rows) return rows.error();
-  const std::size_t count = rows->own.rows.size();
-  const std::int64_t most =
-      config.max_train_samples.value_or(rows_meant_by_name(config.path).value_or(INT64_MAX));
   Dataset data;
   data.train_counts.blank_lines = rows->own.blank_lines;
   data.validation_counts.blank_lines = rows->validation.blank_lines;
-  RowEncoding encoding(config, model, progress,
-                       static_cast<std::int64_t>(count + rows->validation.rows.size()));
-  // What is held out comes first, so that a row that repeats it is not trained on.
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!rows->held_out[i]) continue;
-    const Status added = encoding.add(rows->own.rows[i], data.validation, data.validation_counts);
-    if (!added) return added.error();
-  }
-  for (const FileRow& row : rows->validation.rows) {
-    const Status added = encoding.add(row, data.validation, data.validation_counts);
-    if (!added) return added.error();
-  }
-  std::int64_t used = 0;
-  for (std::size_t i = 0; i < count && used < most; ++i) {
-    if (rows->held_out[i]) continue;
-    const std::size_t before = data.train.size();
-    const Status added = encoding.add(rows->own.rows[i], data.train, data.train_counts);
-    if (!added) return added.error();
-    used += data.train.size() > before ? 1 : 0;
-  }
-  data.warnings = encoding.warnings();
+  RowEncoding encoding(
+      config, model, progress,
+      static_cast<std::int64_t>(rows->own.rows.size() + rows->validation.rows.size()));
+  if (Status added = add_held_out(*rows, encoding, data); !added) return added.error();
+  const Status added = config.mix.empty() ? add_files(config, *rows, encoding, data)
+                                          : add_mix(config, *rows, encoding, data);
+  if (!added) return added.error();
+  for (std::string& warning : encoding.warnings()) data.warnings.push_back(std::move(warning));
   if (data.train.empty()) {
-    return Error{ErrorKind::bad_data, "no row is left to train on", {}, {config.path.front()}};
+    return Error{
+        ErrorKind::bad_data, "no row is left to train on", {}, {rows->own.rows.front().file}};
   }
   make_sequences(config, data);
   return data;

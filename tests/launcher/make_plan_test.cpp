@@ -11,6 +11,7 @@
 
 #include "core/run/user_data.h"
 #include "core/sha256.h"
+#include "launcher/handover.h"
 #include "launcher/plan_text.h"
 #include "tests/fakes/tiny_model.h"
 
@@ -95,6 +96,42 @@ TEST_F(MakePlanTest, ResolvesEverythingAndCreatesNothing) {
   EXPECT_EQ(plan.estimate.tokens, 2 * made.train.tokens);
   EXPECT_EQ(made.branches,
             (std::vector<std::string>{"checkpoint-epoch-1", "checkpoint-epoch-2", "main"}));
+}
+
+TEST_F(MakePlanTest, PlansAMixAndSaysWhatIsTakenOfIt) {
+  fs::copy_file(folder / "data.jsonl", folder / "more.jsonl");
+  inputs.config.data.path.clear();
+  auto& mix = inputs.config.data.mix;
+  mix.resize(2);
+  mix[0].path = {"data.jsonl"};
+  mix[0].weight = 4;
+  mix[1].path = {"more.jsonl"};
+  const PlannedRun made = planned();
+  EXPECT_EQ(made.plan.run_name, "model-mix-full-run1");
+  EXPECT_EQ(made.plan.config.data.mix[1].path[0], (folder / "more.jsonl").string());
+  // The machine knows the file by another name.
+  EXPECT_EQ(made.plan.config.data.mix[1].name, "more.jsonl");
+  EXPECT_EQ(made.train.examples, 50);
+  const std::string text = plan_text(made, Terminal{});
+  EXPECT_NE(text.find("20.0 % more.jsonl: 10 of 40 rows, "), std::string::npos) << text;
+  const auto read = plan_from_json(plan_to_json(made.plan));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(plan_hash(*read), plan_hash(made.plan));
+}
+
+// All files of rows travel, and none lands on another.
+TEST_F(MakePlanTest, NamesTheFilesOfAMixOnTheMachine) {
+  RunPlan plan = planned().plan;
+  plan.config.data.path.clear();
+  plan.config.data.mix.resize(2);
+  plan.config.data.mix[0].path = {"/a/x.jsonl", "/b/x.jsonl"};
+  plan.config.data.mix[1].path = {"/c/x.jsonl.gz"};
+  plan.config.data.val_path = "/d/x.jsonl";
+  const RunPlan there = plan_on_machine(plan, Offer{}, "/root");
+  EXPECT_EQ(there.config.data.mix[0].path[0], "/root/var/lib/mayfly/data/0.jsonl");
+  EXPECT_EQ(there.config.data.mix[0].path[1], "/root/var/lib/mayfly/data/1.jsonl");
+  EXPECT_EQ(there.config.data.mix[1].path[0], "/root/var/lib/mayfly/data/2.gz");
+  EXPECT_EQ(there.config.data.val_path, "/root/var/lib/mayfly/data/3.jsonl");
 }
 
 TEST_F(MakePlanTest, IsReadBackByThoseWhoCarryItOut) {

@@ -51,6 +51,12 @@ class RandomConfig {
         list.push_back(value<typename detail::ListOf<T>::type>(doc));
       }
       return list;
+    } else if constexpr (Config<T>) {
+      T filled;
+      T::fields([&](std::string_view, auto member, const FieldDoc& inner) {
+        filled.*member = value<std::remove_cvref_t<decltype(filled.*member)>>(inner);
+      });
+      return filled;
     } else if constexpr (NamedEnum<T>) {
       return EnumNames<T>::values[below(EnumNames<T>::values.size())].first;
     } else if constexpr (std::is_same_v<T, bool>) {

@@ -2,6 +2,7 @@
 // be exact, and a row that trains nothing must never pass unseen.
 #include "core/text/dataset.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -24,6 +25,13 @@ std::string row(const std::string& answer, const std::string& question = "q") {
                           {{"role", "assistant"}, {"content", answer}}}}}
              .dump() +
          "\n";
+}
+
+MixSource part(std::vector<std::string> files, double weight = 1) {
+  MixSource source;
+  source.path = std::move(files);
+  source.weight = weight;
+  return source;
 }
 
 class DatasetTest : public testing::Test {
@@ -126,6 +134,102 @@ TEST_F(DatasetTest, PutsShortRowsTogetherWhenAsked) {
   EXPECT_THAT(packed->sequences, testing::ElementsAre(Pack{0, 2}, Pack{1}));
   EXPECT_EQ(packed->train_counts.sequences, 2);
   EXPECT_EQ(packed->train_counts.examples, 3);
+}
+
+// A mix of the rows 0..count-1 and of 1000...
+TEST_F(DatasetTest, MixesByWeightWithoutRepeating) {
+  DataConfig config;
+  config.mix = {part({write_rows("a.jsonl", 0, 30)}, 3),
+                part({write_rows("b.jsonl", 1000, 50), write_rows("c.jsonl", 1050, 50)})};
+  config.mix[0].name = "small";
+  const auto data = load(config);
+  ASSERT_TRUE(data) << located_message(data.error());
+  const auto found = numbers(data->train);
+  const auto from_small =
+      std::count_if(found.begin(), found.end(), [](int number) { return number < 1000; });
+  EXPECT_EQ(from_small, 30);
+  EXPECT_THAT(found, SizeIs(40));
+  EXPECT_EQ(std::set<int>(found.begin(), found.end()).size(), 40u);
+  EXPECT_EQ(found, numbers(load(config)->train));
+  ASSERT_THAT(data->sources, SizeIs(2));
+  EXPECT_EQ(data->sources[0].name, "small");
+  EXPECT_EQ(data->sources[0].share, 0.75);
+  EXPECT_EQ(data->sources[1].name, "b.jsonl");
+  EXPECT_EQ(data->sources[1].available, 100);
+  EXPECT_EQ(data->sources[1].rows, 10);
+  EXPECT_EQ(data->sources[0].tokens + data->sources[1].tokens, data->train_counts.tokens);
+  EXPECT_EQ(data->train_counts.examples, 40);
+  config.seed = 43;
+  EXPECT_NE(found, numbers(load(config)->train));
+}
+
+TEST_F(DatasetTest, RepeatsTheSmallerSourceWhenEveryRowIsWanted) {
+  DataConfig config;
+  config.mix = {part({write_rows("a.jsonl", 0, 4)}), part({write_rows("b.jsonl", 1000, 10)})};
+  config.mix_strategy = MixStrategy::all_exhausted;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  const auto found = numbers(data->train);
+  EXPECT_EQ(std::set<int>(found.begin(), found.end()).size(), 14u);
+  EXPECT_EQ(data->sources[0].rows, 10);
+  EXPECT_EQ(data->sources[1].rows, 10);
+  config.max_train_samples = 6;
+  EXPECT_THAT(load(config)->train, SizeIs(6));
+  config.max_train_samples.reset();
+  config.mix[0].path = {write_rows("one.jsonl", 0, 1)};
+  config.mix[1].path = {write_rows("many.jsonl", 1000, 150)};
+  EXPECT_THAT(load(config).error().message, HasSubstr("more than 100 times"));
+}
+
+TEST_F(DatasetTest, HoldsOutOfEverySourceBeforeItMixes) {
+  DataConfig config;
+  config.mix = {part({write_rows("a.jsonl", 0, 20)}, 9), part({write_rows("b.jsonl", 1000, 20)})};
+  config.test_size = 0.25;
+  config.dedup = Dedup::exact;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  const auto held_out = numbers(data->validation);
+  EXPECT_THAT(held_out, SizeIs(10));
+  EXPECT_EQ(std::count_if(held_out.begin(), held_out.end(), [](int n) { return n < 1000; }), 5);
+  for (const int number : numbers(data->train)) {
+    EXPECT_THAT(held_out, testing::Not(testing::Contains(number)));
+  }
+  EXPECT_EQ(data->sources[0].available, 15);
+  EXPECT_EQ(data->sources[0].rows, 15);
+  EXPECT_EQ(data->sources[1].rows, 2);  // 16.67 rows in all would be exact; 17 need 15.3 and 1.7
+}
+
+TEST_F(DatasetTest, LeavesOutWhatAnEarlierSourceHas) {
+  DataConfig config;
+  config.mix = {part({write_rows("a.jsonl", 0, 6)}), part({write_rows("b.jsonl", 4, 6)})};
+  config.dedup = Dedup::exact;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->train_counts.duplicates, 2);
+  EXPECT_EQ(data->sources[1].available, 4);
+  config.mix[1].path = config.mix[0].path;
+  const auto refused = load(config);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("no row of a.jsonl is left"));
+}
+
+TEST_F(DatasetTest, SharesTheSampleOutAndReadsEachSourceAsItSays) {
+  DataConfig config;
+  const std::string other = write("b.jsonl", R"({"q": "x", "a": "answer 7"})"
+                                             "\n"
+                                             R"({"q": "x", "a": "answer 8"})"
+                                             "\n");
+  config.mix = {part({write_rows("a.jsonl", 0, 20)}, 0.75), part({other}, 0.25)};
+  config.mix[1].format = DataFormat::prompt_completion;
+  config.mix[1].fields_named = {{"prompt", "q"}, {"completion", "a"}};
+  config.sample_size = 4;
+  const auto data = load(config);
+  ASSERT_TRUE(data) << located_message(data.error());
+  auto found = numbers(data->train);
+  std::sort(found.begin(), found.end());
+  EXPECT_THAT(found, testing::ElementsAre(0, 1, 2, 7));
+  config.sample_size = 1;
+  EXPECT_THAT(load(config)->warnings, testing::ElementsAre(HasSubstr("no row of b.jsonl")));
 }
 
 TEST_F(DatasetTest, TreatsLongRowsAsAsked) {
