@@ -10,7 +10,7 @@ apt_build="ca-certificates g++ cmake ninja-build pkg-config ccache lld unzip pyt
 apt_format="clang-format-14"
 apt_lint="clang-format-14 clang-tidy"
 apt_package="dpkg-dev file"
-apt_test="strace e2fsprogs xfsprogs mount curl openssh-client"
+apt_test="strace iproute2 e2fsprogs xfsprogs mount curl openssh-client"
 apt_boot="systemd-container debootstrap iproute2"
 
 check_system() {

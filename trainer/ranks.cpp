@@ -1,6 +1,7 @@
 #include "trainer/ranks.h"
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -11,8 +12,13 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "core/descriptor.h"
 
 namespace mayfly {
 
@@ -37,6 +43,50 @@ Result<int> number_variable(const char* name, int least, int most) {
   return Error{ErrorKind::invalid_config, std::string(name) + " is \"" + text +
                                               "\", not a number from " + std::to_string(least) +
                                               " to " + std::to_string(most)};
+}
+
+// Our address as rank 0 sees it. Gloo's own choice is what the machine's name resolves to, which is
+// often 127.0.1.1. Nothing is sent.
+std::string address_towards(const std::string& host) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(host.c_str(), "9", &wanted, &found); code != 0) {
+    throw std::runtime_error(host + ": " + ::gai_strerror(code));
+  }
+  const Descriptor socket(::socket(found->ai_family, SOCK_DGRAM, 0));
+  const int connected = ::connect(socket.get(), found->ai_addr, found->ai_addrlen);
+  ::freeaddrinfo(found);
+  sockaddr_storage ours{};
+  socklen_t size = sizeof ours;
+  auto* const address = reinterpret_cast<sockaddr*>(&ours);
+  std::array<char, NI_MAXHOST> text{};
+  if (connected != 0 || ::getsockname(socket.get(), address, &size) != 0 ||
+      ::getnameinfo(address, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) {
+    throw std::runtime_error("no way to " + host);
+  }
+  return text.data();
+}
+
+// Reached from this machine alone; the store itself would listen on every address.
+struct Listener {
+  Descriptor socket;
+  std::uint16_t port = 0;
+};
+
+Result<Listener> listen_here() {
+  Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in place{};
+  place.sin_family = AF_INET;
+  place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof place;
+  auto* const address = reinterpret_cast<sockaddr*>(&place);
+  if (socket.get() < 0 || ::bind(socket.get(), address, size) != 0 ||
+      ::listen(socket.get(), 64) != 0 || ::getsockname(socket.get(), address, &size) != 0) {
+    return Error{ErrorKind::refused,
+                 std::string("listening for the other processes: ") + std::strerror(errno)};
+  }
+  return Listener{std::move(socket), ntohs(place.sin_port)};
 }
 
 std::string first_line_of(const std::string& text) {
@@ -151,8 +201,11 @@ Result<Ranks> Ranks::listen(int size, std::chrono::seconds limit) {
   auto group = std::make_unique<Group>();
   group->place = {.rank = 0, .size = size, .local_rank = 0, .master_addr = "127.0.0.1"};
   group->limit = limit;
+  const Result<Listener> listener = listen_here();
+  if (!listener) return listener.error();
   c10d::TCPStoreOptions options;
-  options.port = 0;
+  options.port = listener->port;
+  options.masterListenFd = ::dup(listener->socket.get());  // the store closes it
   options.isServer = true;
   options.numWorkers = static_cast<std::size_t>(size);
   options.waitWorkers = false;
@@ -181,9 +234,8 @@ Status Ranks::wait_for_others() {
     for (int rank = 0; rank < place.size; ++rank) all.push_back("here/" + std::to_string(rank));
     group_->store->wait(all, group_->limit);
     const auto options = c10d::ProcessGroupGloo::Options::create(group_->limit);
-    const bool here = place.master_addr == "127.0.0.1";
-    options->devices.push_back(here ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                    : c10d::ProcessGroupGloo::createDefaultDevice());
+    options->devices.push_back(
+        c10d::ProcessGroupGloo::createDeviceForHostname(address_towards(place.master_addr)));
     group_->gloo =
         c10::make_intrusive<c10d::ProcessGroupGloo>(group_->store, place.rank, place.size, options);
   } catch (const std::exception& error) {

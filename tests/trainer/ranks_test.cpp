@@ -2,6 +2,7 @@
 // checkpoints that each number of them understands, and an end when one of them hangs or dies.
 #include "trainer/ranks.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -11,6 +12,7 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include "core/run/event.h"
@@ -37,6 +39,15 @@ int free_port() {
   EXPECT_EQ(::getsockname(listener, any, &size), 0);
   ::close(listener);
   return ntohs(address.sin_port);
+}
+
+// In a process of its own, as torchrun would.
+void set_place(const char* rank, const char* address, const char* port) {
+  ::setenv("RANK", rank, 1);
+  ::setenv("LOCAL_RANK", "0", 1);
+  ::setenv("WORLD_SIZE", "2", 1);
+  ::setenv("MASTER_ADDR", address, 1);
+  ::setenv("MASTER_PORT", port, 1);
 }
 
 class RanksTest : public TestFolder {
@@ -83,6 +94,13 @@ train:
   }
   std::string adapter_bytes(const std::string& name) const {
     return *read_file(run(name).adapter() / "adapter_model.safetensors");
+  }
+  // Where the second machine's process runs: it has model and data, and makes nothing.
+  void make_other_folder() const {
+    fs::create_directory(folder_ / "other");
+    for (const char* name : {"model", "train.jsonl", "val.jsonl", "run.yaml"}) {
+      fs::create_symlink(folder_ / name, folder_ / "other" / name);
+    }
   }
   // Float additions in another order, and nothing else.
   void expect_same_curve(const std::string& name, const std::string& reference) const {
@@ -172,24 +190,49 @@ TEST_F(RanksTest, OneThatHangsEndsTheRunAndIsNamed) {
 TEST_F(RanksTest, TakesItsPlaceFromTheEnvironment) {
   const std::vector<std::string> set = {"train.nodes=2"};
   const std::string port = std::to_string(free_port());
-  const auto place = [&](const std::string& rank) {
-    return [rank, port] {
-      ::setenv("RANK", rank.c_str(), 1);
-      ::setenv("LOCAL_RANK", "0", 1);
-      ::setenv("WORLD_SIZE", "2", 1);
-      ::setenv("MASTER_ADDR", "127.0.0.1", 1);
-      ::setenv("MASTER_PORT", port.c_str(), 1);
-    };
+  const auto place = [&](const char* rank) {
+    return [rank, port] { set_place(rank, "127.0.0.1", port.c_str()); };
   };
-  fs::create_directory(folder_ / "other");
-  for (const char* name : {"model", "train.jsonl", "val.jsonl", "run.yaml"}) {
-    fs::create_symlink(folder_ / name, folder_ / "other" / name);
-  }
+  make_other_folder();
   TrainProcess second(folder_ / "other", words("both", set), place("1"));
   TrainProcess first(folder_, words("both", set), place("0"));
   EXPECT_EQ(first.wait(), 0) << first.err();
   EXPECT_EQ(second.wait(), 0) << second.err();
   EXPECT_FALSE(fs::exists(folder_ / "other/outputs"));
+  ASSERT_EQ(train("one", {}), 0) << err_;
+  expect_same_curve("both", "one");
+}
+
+// Two machines with a cable between them, as the kernel sees it: network namespaces.
+TEST_F(RanksTest, TrainsOverTheNetwork) {
+  const std::string name = "mayfly" + std::to_string(::getpid());
+  const std::string a = name + "a", b = name + "b";
+  const auto run_all = [](const std::vector<std::string>& commands) {
+    return std::all_of(commands.begin(), commands.end(), [](const std::string& command) {
+      return std::system(("ip " + command + " 2>/dev/null").c_str()) == 0;
+    });
+  };
+  const bool made = run_all({"netns add " + a, "netns add " + b,
+                             "link add eth7 netns " + a + " type veth peer name eth7 netns " + b,
+                             "-n " + a + " addr add 10.77.0.1/24 dev eth7",
+                             "-n " + b + " addr add 10.77.0.2/24 dev eth7",
+                             "-n " + a + " link set eth7 up", "-n " + b + " link set eth7 up"});
+  if (made) {
+    const auto place = [](const std::string& space, const char* rank) {
+      return [space, rank] {
+        const int file = ::open(("/run/netns/" + space).c_str(), O_RDONLY);
+        if (::setns(file, CLONE_NEWNET) != 0) ::_exit(125);
+        set_place(rank, "10.77.0.1", "29500");
+      };
+    };
+    make_other_folder();
+    TrainProcess second(folder_ / "other", words("both", {"train.nodes=2"}), place(b, "1"));
+    TrainProcess first(folder_, words("both", {"train.nodes=2"}), place(a, "0"));
+    EXPECT_EQ(first.wait(), 0) << first.err();
+    EXPECT_EQ(second.wait(), 0) << second.err();
+  }
+  run_all({"netns del " + a, "netns del " + b});
+  if (!made) GTEST_SKIP() << "network namespaces cannot be made here";
   ASSERT_EQ(train("one", {}), 0) << err_;
   expect_same_curve("both", "one");
 }
