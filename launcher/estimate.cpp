@@ -43,13 +43,14 @@ Speed of_processor(std::int64_t parameters) {
 
 }  // namespace
 
-Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
+Speed expected_speed(const std::vector<KnownRun>& seen, const RunConfig& config,
                      const PlannedOffer& offer, const Architecture& model) {
   for (auto run = seen.rbegin(); run != seen.rend(); ++run) {
     const auto status = read_status(RunDirectory{run->run_dir}.status().string());
     if (!status || status->tokens_per_second <= 0) continue;
     const auto plan = read_plan(run->plan);
-    if (!plan || plan->config.model.base != base) continue;
+    if (!plan || plan->config.model.base != config.model.base) continue;
+    if (plan->config.train.devices != config.train.devices) continue;
     if ((plan->offer.provider == "local") != (offer.provider == "local")) continue;
     if (plan->offer.gpu != offer.gpu) continue;
     return {status->tokens_per_second, "speed measured in run " + run->name};
@@ -59,9 +60,11 @@ Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
   const auto row = gpu_row(offer.gpu);
   if (!row) return {0, "speed not known: " + offer.gpu + " is not in the table of GPUs"};
   std::array<char, 160> text{};
-  const double speed = roofline_tokens_per_second(*row, model);
+  const auto devices = static_cast<double>(config.train.devices);
+  const double speed = devices * roofline_tokens_per_second(*row, model);
   std::snprintf(text.data(), text.size(),
-                "%.0f tokens/s, a roofline from the data sheet of one %s, not measured", speed,
+                "%.0f tokens/s, a roofline from the data sheet of %s %s, not measured", speed,
+                config.train.devices == 1 ? "one" : std::to_string(config.train.devices).c_str(),
                 offer.gpu.c_str());
   return {speed, text.data()};
 }

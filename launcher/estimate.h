@@ -24,8 +24,8 @@ struct Speed {
   std::string basis;  // in words: where the figure comes from
 };
 
-// `seen`: the newest run first is not required. `base`: the model's folder or id, as in the plan.
-Speed expected_speed(const std::vector<KnownRun>& seen, const std::string& base,
+// `seen`: the newest run first is not required.
+Speed expected_speed(const std::vector<KnownRun>& seen, const RunConfig& config,
                      const PlannedOffer& offer, const Architecture& model);
 
 // How the steps of a run come about; as transformers counts them.

@@ -66,12 +66,20 @@ void weigh_disk(PlannedRun& planned, const Offer& offer) {
 
 // What is paid for and not used.
 void note_waste(PlannedRun& planned, const Offer& offer, double around) {
-  if (offer.gpu_count > 1) {
-    const Usd idle{planned.plan.estimate.cost.micros * (offer.gpu_count - 1) / offer.gpu_count};
-    planned.mistakes.push_back("one GPU trains, so " + std::to_string(offer.gpu_count - 1) +
-                               " of the " + std::to_string(offer.gpu_count) +
-                               " GPUs would stand idle, about " + format_usd(idle) +
-                               " of the bill: --num-gpus 1");
+  const std::int64_t devices = planned.plan.config.train.devices;
+  if (offer.gpu_count > 0 && devices > offer.gpu_count) {
+    planned.mistakes.push_back("train.devices is " + std::to_string(devices) +
+                               ", and the machine has " + gpus_text(offer) +
+                               ": training would not start");
+  } else if (offer.gpu_count > devices) {
+    const std::int64_t unused = offer.gpu_count - devices;
+    const Usd idle{planned.plan.estimate.cost.micros * unused / offer.gpu_count};
+    const std::string training =
+        devices == 1 ? "one GPU trains" : std::to_string(devices) + " GPUs train";
+    planned.mistakes.push_back(
+        training + ", so " + std::to_string(unused) + " of the " + std::to_string(offer.gpu_count) +
+        " GPUs would stand idle, about " + format_usd(idle) + " of the bill: --num-gpus " +
+        std::to_string(devices) + ", or --devices " + std::to_string(offer.gpu_count));
   }
   const double training = planned.plan.estimate.seconds - around;
   const bool rented = offer.provider != "local" && offer.provider != "attached";
@@ -158,7 +166,7 @@ Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRu
   plan.offer.price = offer.price;
   const bool local = offer.provider == "local";
 
-  const Speed speed = expected_speed(known, config.model.base, plan.offer, planned.architecture);
+  const Speed speed = expected_speed(known, config, plan.offer, planned.architecture);
   if (!local) plan.runtime = pinned_runtime(offer.gpu_count > 0);
   const double around =
       seconds_around(offer.provider, planned.model_bytes, plan.runtime, offer.download_mbps);

@@ -77,6 +77,22 @@ TEST_F(CloudPlanTest, SaysBothPricesOfSeveralGpusAndThatOnlyOneTrains) {
   EXPECT_THAT(answer.out, HasSubstr("7 of the 8 GPUs would stand idle"));
 }
 
+// The estimate is that of all of them, and what the machine does not have is a mistake.
+TEST_F(CloudPlanTest, SeveralProcessesTakeSeveralGpus) {
+  const Answer all = run("launch", "plan run.yaml --gpu H100 --num-gpus 8 --devices 8");
+  EXPECT_EQ(all.code, 0) << all.err;
+  EXPECT_THAT(all.out, Not(HasSubstr("stand idle")));
+  EXPECT_THAT(all.out, HasSubstr("data sheet of 8 H100"));
+  EXPECT_THAT(all.out, HasSubstr("x 8 processes)"));
+  const Answer few = run("launch", "plan run.yaml --gpu H100 --num-gpus 8 --devices 6");
+  EXPECT_THAT(few.out, HasSubstr("6 GPUs train, so 2 of the 8 GPUs would stand idle"));
+  const Answer more = run("launch", "plan run.yaml --gpu A100 --devices 2");
+  EXPECT_THAT(more.out, HasSubstr("train.devices is 2, and the machine has 1xA100"));
+  const Answer nodes = run("launch", "plan run.yaml --gpu A100 --set train.nodes=2");
+  EXPECT_EQ(nodes.code, 2);
+  EXPECT_THAT(nodes.err, HasSubstr("`launch` rents one machine"));
+}
+
 // Exit 8 before anything is created: a mistake, and no --yes.
 TEST_F(CloudPlanTest, StartsNothingThatWouldBeMoneyThrownAway) {
   const Answer answer =
