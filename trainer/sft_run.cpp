@@ -87,9 +87,15 @@ Result<LoraAdapter> load_new_adapter(const SftJob& job, const LoadedModel& model
 
 Result<Dataset> encode_data(const SftJob& job, const LoadedModel& model) {
   if (Status told = job.report.tell(StageEvent{"encode", 0, 1}); !told) return told.error();
-  return load_dataset(job.plan.config.data, model.text, [&](std::int64_t done, std::int64_t of) {
+  const DataConfig& config = job.plan.config.data;
+  Result<Dataset> data = load_dataset(config, model.text, [&](std::int64_t done, std::int64_t of) {
     job.report.progress("encode", done, of);
   });
+  if (!data || !config.save_splits) return data;
+  if (Status written = write_splits(*data, job.directory.data()); !written) return written.error();
+  data->train_rows = {};
+  data->validation_rows = {};
+  return data;
 }
 
 SftRun::SftRun(const SftJob& job, SftParts parts, Batches batches)

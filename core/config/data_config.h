@@ -12,11 +12,12 @@
 
 namespace mayfly {
 
-enum class TrainOn { assistant, last, all };
+enum class TrainOn { assistant, completion, last, all };
 template <>
 struct EnumNames<TrainOn> {
   static constexpr std::array values = {
       std::pair{TrainOn::assistant, std::string_view("assistant")},
+      std::pair{TrainOn::completion, std::string_view("completion")},
       std::pair{TrainOn::last, std::string_view("last")},
       std::pair{TrainOn::all, std::string_view("all")}};
 };
@@ -85,10 +86,10 @@ struct EnumNames<MixStrategy> {
 struct MixSource {
   std::vector<std::string> path;
   double weight = 1.0;
-  std::optional<std::string> name;
-  std::optional<DataFormat> format;
-  std::map<std::string, std::string> fields_named;
-  std::map<std::string, std::string> roles;
+  std::optional<std::string> name = {};
+  std::optional<DataFormat> format = {};
+  std::map<std::string, std::string> fields_named = {};
+  std::map<std::string, std::string> roles = {};
 
   static constexpr void fields(auto&& field) {
     using Self = MixSource;
@@ -117,6 +118,7 @@ struct DataConfig {
   std::optional<std::string> system_prompt;
   std::optional<std::string> val_path;
   double test_size = 0.0;
+  bool save_splits = false;
   std::int64_t seed = 42;
   std::optional<std::int64_t> sample_size;
   std::optional<std::int64_t> max_train_samples;
@@ -158,8 +160,11 @@ struct DataConfig {
                    .flag = "--test-size",
                    .at_least = 0.0,
                    .at_most = 0.9});
+    field("save_splits", &Self::save_splits,
+          FieldDoc{.doc = "Write the rows trained on and those held out into the run directory: "
+                          "data/train.jsonl, data/validation.jsonl."});
     field("seed", &Self::seed,
-          FieldDoc{.doc = "Seed of the split into training and held-out rows.",
+          FieldDoc{.doc = "Seed of the split into training and held-out rows, and of a mix.",
                    .flag = "--seed",
                    .at_least = 0});
     field("sample_size", &Self::sample_size,
@@ -187,7 +192,7 @@ struct DataConfig {
                           "into examples of its own, leave it out, or take it for an error."});
     field("train_on", &Self::train_on,
           FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
-                          "end-of-turn token, the last of them, or all."});
+                          "end-of-turn token, what follows the prompt, the last turn, or all."});
     field(
         "mask_check", &Self::mask_check,
         FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});

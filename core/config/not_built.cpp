@@ -40,7 +40,6 @@ constexpr std::array kKeys = {
     Row{"data.revision", kNoHubData},
     Row{"data.chat_template", "the tokenizer's own is used", "tokenizer"},
     Row{"data.filter_langs"},
-    Row{"data.save_splits", "the split is made anew from data.seed", "false"},
     Row{"data.max_workers", "rows are encoded on one thread", "1"},
     Row{"model.tag"},
     Row{"model.dtype", "train.bf16 says how is computed", "auto"},
@@ -93,7 +92,7 @@ constexpr std::array kKeys = {
     Row{"paths.data_root"},
     // The default of the guides: nothing writes to another folder.
     Row{"paths.logs_dir", "a run's logs are in its run directory", "logs"},
-    Row{"paths.prepared_dir"},
+    Row{"paths.prepared_dir", "data.save_splits writes into the run directory", "data/prepared"},
     Row{"paths.huggingface_cache"},
     Row{"paths.models_mount"},
     Row{"paths.run_metadata_file"},

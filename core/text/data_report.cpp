@@ -97,9 +97,11 @@ void Examination::look_at(const Example& example, const FileRow& row) {
   }
   const auto last = std::find(example.trained.rbegin(), example.trained.rend(), 1);
   const auto at = static_cast<std::size_t>(example.trained.rend() - last) - 1;
-  // With train_on: all the last word is the template's, mostly a line feed.
+  // With train_on: all or completion the last word is the template's, mostly a line feed.
+  const bool ends_with_answer =
+      config_.train_on == TrainOn::assistant || config_.train_on == TrainOn::last;
   const bool is_answer =
-      std::holds_alternative<Conversation>(row.record.content) && config_.train_on != TrainOn::all;
+      std::holds_alternative<Conversation>(row.record.content) && ends_with_answer;
   if (is_answer && !is_end(example.ids[at])) note(Kind::no_end, row);
 }
 

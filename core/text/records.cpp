@@ -40,7 +40,8 @@ class RecordReader {
 
  private:
   Result<simdjson::dom::element> parse(std::string_view text, const char* what_it_is);
-  Status add(const simdjson::dom::element& row);
+  // `json`: the row as it was written.
+  Status add(const simdjson::dom::element& row, std::string_view json);
   Error fault(std::string message, std::string hint = {}) const {
     return Error{ErrorKind::bad_data, std::move(message), std::move(hint), {what_, line_}};
   }
@@ -74,7 +75,7 @@ Status RecordReader::read_line(std::string_view line, bool ended) {
   }
   if (line.size() > kLongestLine) return fault("the line is longer than 16 MB");
   auto row = parse(line, "the line");
-  if (row) return add(*row);
+  if (row) return add(*row, line.substr(0, line.find_last_not_of(" \t\r") + 1));
   if (!ended && row.error().kind == ErrorKind::bad_data) {
     row.error().hint = "it is the last line and has no line feed: the file may be cut off";
   }
@@ -90,18 +91,20 @@ Status RecordReader::read_list(std::string_view text) {
   for (const simdjson::dom::element row : rows) {
     if (full()) break;
     ++line_;
-    if (Status added = add(row); !added) return added;
+    const std::string json = names_.keep_json ? simdjson::minify(row) : std::string();
+    if (Status added = add(row, json); !added) return added;
   }
   return Unit{};
 }
 
-Status RecordReader::add(const simdjson::dom::element& row) {
+Status RecordReader::add(const simdjson::dom::element& row, std::string_view json) {
   auto record = read_shape(row, names_);
   if (!record) {
     record.error().at = {what_, line_};
     return std::move(record.error());
   }
   record->line = line_;
+  if (names_.keep_json) record->json = json;
   out_.records.push_back(std::move(*record));
   return Unit{};
 }
