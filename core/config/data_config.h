@@ -132,10 +132,12 @@ struct DataConfig {
 
   static constexpr void fields(auto&& field) {
     using Self = DataConfig;
-    field("path", &Self::path,
-          FieldDoc{.doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz).",
-                   .flag = "--data",
-                   .is_path = true});
+    field(
+        "path", &Self::path,
+        FieldDoc{
+            .doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz, .zst).",
+            .flag = "--data",
+            .is_path = true});
     field("mix", &Self::mix,
           FieldDoc{.doc = "Instead of data.path: several data sets and their shares, such as "
                           "[{path: a.jsonl, weight: 0.7}, {path: b.jsonl, weight: 0.3}]."});

@@ -5,7 +5,7 @@
 
 #include <simdjson.h>
 
-#include "core/gzip.h"
+#include "core/text/packed_file.h"
 #include "core/text/record_shape.h"
 
 namespace mayfly {
@@ -133,7 +133,7 @@ Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool
   return at;
 }
 
-Status read_rest_as_list(MaybeGzipFile& in, std::string text, const std::string& what,
+Status read_rest_as_list(PackedFile& in, std::string text, const std::string& what,
                          RecordReader& reader) {
   while (true) {
     if (text.size() > kLongestList) {
@@ -162,7 +162,7 @@ Result<Records> parse_records(std::string_view text, std::string_view what,
 // In blocks, and not mapped: somebody may be writing to the file while it is read.
 Result<Records> read_records(const std::filesystem::path& path, const RecordNames& names,
                              std::int64_t limit) {
-  auto in = MaybeGzipFile::open(path);
+  auto in = PackedFile::open(path);
   if (!in) return std::move(in.error());
   RecordReader reader(path.string(), names, limit);
   std::string text;  // not yet read as lines
