@@ -49,11 +49,12 @@ struct EnumNames<Truncation> {
 };
 
 // Whether rows that are there more than once are trained more than once.
-enum class Dedup { off, exact };
+enum class Dedup { off, exact, near };
 template <>
 struct EnumNames<Dedup> {
   static constexpr std::array values = {std::pair{Dedup::off, std::string_view("off")},
-                                        std::pair{Dedup::exact, std::string_view("exact")}};
+                                        std::pair{Dedup::exact, std::string_view("exact")},
+                                        std::pair{Dedup::near, std::string_view("near")}};
 };
 
 // What to do with a row in which no token would be trained.
@@ -181,7 +182,7 @@ struct DataConfig {
                  .at_least = 1});
     field("dedup", &Self::dedup,
           FieldDoc{.doc = "exact: rows equal to an earlier one are left out, and held-out rows "
-                          "are not trained on."});
+                          "are not trained on; near: rows that share most of their words, too."});
     field("cutoff_len", &Self::cutoff_len,
           FieldDoc{.doc = "Longest example; data.truncation says what becomes of longer ones.",
                    .unit = "tokens",

@@ -117,8 +117,6 @@ constexpr std::array kValues = {
     ValueRow{"phase", "all"},
     ValueRow{"provider", "ssh"},
     ValueRow{"data.format", "preference"},
-    ValueRow{"data.dedup", "near"},
-    ValueRow{"data.train_on", "completion"},
     ValueRow{"train.nan_policy", "rewind"},
     ValueRow{"quant.bits", "8"},
     ValueRow{"quant.type", "fp4"},
