@@ -43,6 +43,8 @@ Result<Material> material_of(const CommandLine& line, Desk& desk) {
       *remote ? (*remote)->folder : std::filesystem::path(config.model.base);
   auto text = TextModel::load(folder, desk.clock.now());
   if (!text) return std::move(text.error());
+  Status chosen = text->choose_template(config.data, desk.clock.now());
+  if (!chosen) return std::move(chosen.error());
   return Material{std::move(config), std::move(*text)};
 }
 

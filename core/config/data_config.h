@@ -116,6 +116,7 @@ struct DataConfig {
   DataFormat format = DataFormat::automatic;
   std::map<std::string, std::string> fields_named;
   std::map<std::string, std::string> roles;
+  std::string chat_template = "tokenizer";
   std::optional<std::string> system_prompt;
   std::optional<std::string> val_path;
   double test_size = 0.0;
@@ -153,6 +154,10 @@ struct DataConfig {
     field("roles", &Self::roles,
           FieldDoc{.doc = "Roles that are called otherwise: the file's by ours, such as "
                           "{bot: assistant}."});
+    field("chat_template", &Self::chat_template,
+          FieldDoc{.doc = "How conversations become text: tokenizer (the model's own template), "
+                          "chatml, or a file of Jinja. It is part of the adapter.",
+                   .is_path = true});
     field("system_prompt", &Self::system_prompt,
           FieldDoc{.doc = "Put before conversations that have no system message."});
     field(

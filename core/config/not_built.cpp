@@ -38,7 +38,6 @@ constexpr std::array kKeys = {
     Row{"data.subset", kNoHubData},
     Row{"data.split", kNoHubData},
     Row{"data.revision", kNoHubData},
-    Row{"data.chat_template", "the tokenizer's own is used", "tokenizer"},
     Row{"data.filter_langs"},
     Row{"data.max_workers", "rows are encoded on one thread", "1"},
     Row{"model.tag"},
