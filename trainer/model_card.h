@@ -24,7 +24,7 @@ struct DataFileFact {
 
 struct ModelCardFacts {
   std::vector<DataFileFact> data;
-  std::vector<SourceCounts> mix;  // of data.mix; else empty
+  std::vector<SourceCounts> mix = {};  // of data.mix; else empty
   std::int64_t examples = 0;
   std::int64_t tokens_trained_on = 0;  // an epoch
   AdapterDescription adapter;
