@@ -105,10 +105,9 @@ Status fetch_inputs(const RunPlan& plan, const RunDirectory& run, const FetchSou
     if (!done) return while_doing("fetching the branch " + plan.resume.branch, done.error());
   }
   Status good = Unit{};
-  for_each_data_file(plan.config.data, [&](const std::string&, const std::string& path) {
+  for_each_input_file(plan.config.data, [&](const std::string&, const std::string& path) {
     if (good) good = check_data_file(path);
   });
-  if (good && plan.config.data.val_path) return check_data_file(*plan.config.data.val_path);
   return good;
 }
 

@@ -46,5 +46,5 @@ set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
 # The trainer's libraries are its own, in lib/mayfly: dpkg-shlibdeps would look for their packages.
 set(CPACK_DEBIAN_TRAINER_PACKAGE_NAME mayfly-trainer)
 set(CPACK_DEBIAN_TRAINER_PACKAGE_SHLIBDEPS OFF)
-set(CPACK_DEBIAN_TRAINER_PACKAGE_DEPENDS "libstdc++6, libpcre2-8-0, libutf8proc2 | libutf8proc3, libssl3 | libssl3t64")
+set(CPACK_DEBIAN_TRAINER_PACKAGE_DEPENDS "libstdc++6, libpcre2-8-0, libutf8proc2 | libutf8proc3, libzstd1, libssl3 | libssl3t64")
 include(CPack)

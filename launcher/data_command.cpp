@@ -43,6 +43,8 @@ Result<Material> material_of(const CommandLine& line, Desk& desk) {
       *remote ? (*remote)->folder : std::filesystem::path(config.model.base);
   auto text = TextModel::load(folder, desk.clock.now());
   if (!text) return std::move(text.error());
+  Status chosen = text->choose_template(config.data, desk.clock.now());
+  if (!chosen) return std::move(chosen.error());
   return Material{std::move(config), std::move(*text)};
 }
 
@@ -145,8 +147,16 @@ Result<std::vector<SourceCounts>> mix_of(const Material& material) {
   return std::move(data->sources);
 }
 
+Json place_json(const FileLocation& place) {
+  return {{"file", place.file}, {"line", place.line}};
+}
+
+std::string place_text(const FileLocation& place) {
+  return place.file + ":" + std::to_string(place.line);
+}
+
 Result<ExitCode> check(const Material& material, const Desk& desk) {
-  const auto report = examine_data(material.config.data, material.text);
+  const auto report = examine_data(material.config.data, material.text, LookForNear::yes);
   if (!report) return report.error();
   Json findings = Json::array();
   bool good = true;
@@ -155,13 +165,15 @@ Result<ExitCode> check(const Material& material, const Desk& desk) {
     findings.push_back({{"what", finding.what},
                         {"error", finding.is_error},
                         {"rows", finding.rows},
-                        {"first", {{"file", finding.first.file}, {"line", finding.first.line}}},
+                        {"first", place_json(finding.first)},
                         {"hint", finding.hint}});
+    if (finding.like) findings.back()["like"] = place_json(*finding.like);
     if (desk.flags.json) continue;
     print(styled(desk.out, finding.is_error ? Style::red : Style::yellow,
                  finding.is_error ? "error    " : "warning  ") +
-          std::to_string(finding.rows) + " " + finding.what + "; the first: " + finding.first.file +
-          ":" + std::to_string(finding.first.line) + "\n         hint: " + finding.hint + "\n");
+          std::to_string(finding.rows) + " " + finding.what + "; the first: " +
+          place_text(finding.first) + (finding.like ? " as " + place_text(*finding.like) : "") +
+          "\n         hint: " + finding.hint + "\n");
   }
   // With an error in a row there is no mix, and the rows say more.
   Result<std::vector<SourceCounts>> mix = std::vector<SourceCounts>{};
@@ -205,7 +217,7 @@ std::string histogram(const DataReport& report, const Terminal& terminal) {
 }
 
 Result<ExitCode> stats(const Material& material, const Desk& desk) {
-  const auto report = examine_data(material.config.data, material.text);
+  const auto report = examine_data(material.config.data, material.text, LookForNear::no);
   if (!report) return report.error();
   const auto mix = mix_of(material);
   if (!mix) return mix.error();

@@ -85,9 +85,8 @@ Result<Answer> ask(const SshLink& link) {
 
 Status add_data(const RunPlan& plan, std::vector<TarFile>& files) {
   std::vector<std::string> paths;
-  for_each_data_file(plan.config.data,
-                     [&](const std::string&, const std::string& path) { paths.push_back(path); });
-  if (plan.config.data.val_path) paths.push_back(*plan.config.data.val_path);
+  for_each_input_file(plan.config.data,
+                      [&](const std::string&, const std::string& path) { paths.push_back(path); });
   for (std::size_t i = 0; i < paths.size(); ++i) {
     Result<std::string> bytes = read_file(paths[i]);
     if (!bytes) return bytes.error();
@@ -200,13 +199,9 @@ RunPlan plan_on_machine(const RunPlan& plan, const Offer& offer, const std::stri
   RunPlan there = plan;
   there.run_dir = root + kRunFolder;
   std::size_t number = 0;
-  for_each_data_file(there.config.data, [&](const std::string&, std::string& path) {
+  for_each_input_file(there.config.data, [&](const std::string&, std::string& path) {
     path = root + kDataFolder + data_name(number++, path);
   });
-  if (there.config.data.val_path) {
-    there.config.data.val_path =
-        root + kDataFolder + data_name(number, *there.config.data.val_path);
-  }
   there.offer.instance_type = offer.instance_type;
   there.offer.region = offer.region;
   there.offer.gpu = offer.gpu;

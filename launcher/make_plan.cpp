@@ -55,9 +55,12 @@ Status resolve_texts(RunConfig& config, const fs::path& base) {
     if (!*text) continue;
     if (const Status filled = fill(**text, name); !filled) return filled;
   }
-  for (auto* path : {&config.data.val_path, &config.lora.init_from}) {
-    if (*path) **path = absolute(**path, base).string();
+  if (config.data.val_path) config.data.val_path = absolute(*config.data.val_path, base).string();
+  if (is_template_file(config.data)) {
+    config.data.chat_template = absolute(config.data.chat_template, base).string();
   }
+  if (config.lora.init_from)
+    config.lora.init_from = absolute(*config.lora.init_from, base).string();
   if (config.train.resume_from && *config.train.resume_from != "latest") {
     config.train.resume_from = absolute(*config.train.resume_from, base).string();
   }
@@ -168,9 +171,12 @@ Status choose_place(const PlanInputs& inputs, RunPlan& plan) {
 
 // Counts the data with the tokenizer that trains, in rows and tokens.
 Status count_data(const RunConfig& config, WallTime now, PlannedRun& planned) {
-  const Result<TextModel> text = TextModel::load(planned.model_folder, now);
+  Result<TextModel> text = TextModel::load(planned.model_folder, now);
   if (!text) return text.error();
-  Result<Dataset> data = load_dataset(config.data, *text, {});
+  if (Status chosen = text->choose_template(config.data, now); !chosen) return chosen;
+  DataConfig counted = config.data;
+  counted.save_splits = false;  // nobody writes them here
+  Result<Dataset> data = load_dataset(counted, *text, {});
   if (!data) return data.error();
   planned.train = data->train_counts;
   planned.held_out = data->validation_counts;

@@ -5,7 +5,7 @@
 
 apt_build="ca-certificates g++ cmake ninja-build pkg-config ccache lld unzip python3 python3-venv
   libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev
-  libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev zlib1g-dev libcpp-httplib-dev
+  libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libcpp-httplib-dev
   libgloo-dev libgtest-dev libgmock-dev libbenchmark-dev"
 apt_format="clang-format-14"
 apt_lint="clang-format-14 clang-tidy"

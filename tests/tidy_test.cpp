@@ -200,6 +200,7 @@ TEST(TidyTest, PackagesAreIncludedWhereTheyBelong) {
       {"httplib\\.h", {"localhub/", "agent/", "tests/"}},
       {"openssl/.*", {"core/", "localhub/", "tests/"}},
       {"zlib\\.h", {"core/gzip.cpp", "core/zip.cpp", "tests/fakes/small_zip.h"}},
+      {"zstd\\.h", {"core/text/zstd_file.cpp", "tests/core/text/"}},
       {"simdjson\\.h", {"core/text/"}},
       {"pcre2\\.h|utf8proc\\.h", {"core/text/"}},
       {"jinja/.*", {"core/text/"}},

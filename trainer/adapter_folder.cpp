@@ -53,6 +53,11 @@ std::string adapter_config_json(const AdapterDescription& description) {
 
 Status write_adapter_files(const fs::path& folder, const AdapterFiles& files) {
   if (Status copied = copy_tokenizer(files.model_dir, folder); !copied) return copied;
+  // It wins over the one in tokenizer_config.json, in transformers too.
+  if (!files.chat_template.empty()) {
+    Status written = write_file(folder / "chat_template.jinja", files.chat_template);
+    if (!written) return written;
+  }
   if (Status written = write_file(folder / "adapter_config.json", files.config); !written) {
     return written;
   }

@@ -22,6 +22,7 @@ struct AdapterFiles {
   std::string config;                 // adapter_config.json's text
   std::string model_card;             // "": no README.md
   std::filesystem::path model_dir;    // of the base model, for its tokenizer
+  std::string chat_template = {};     // Jinja, instead of the model's; "": that
 };
 
 // What adapter_config.json says. `targets` are the projections by name; `base` is the hub id or

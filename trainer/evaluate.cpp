@@ -50,9 +50,12 @@ std::optional<HeldOutLoss> held_out_loss(const Transformer& model, const LoraAda
 
 Result<HeldOutLoss> evaluate(const EvaluateRequest& request) {
   SystemClock clock;
-  const Result<LoadedModel> model =
+  Result<LoadedModel> model =
       load_model(request.model_dir, clock.now(), request.device, request.quant);
   if (!model) return model.error();
+  if (Status taken = model->text.take_template_of(request.adapter_dir, clock.now()); !taken) {
+    return taken.error();
+  }
   const Result<std::optional<LoraAdapter>> adapter =
       load_adapter(model->transformer, request.adapter_dir);
   if (!adapter) return adapter.error();

@@ -204,8 +204,15 @@ class GgufExport {
     if (!written) return written.error();
     const Result<Tokenizer> tokenizer = Tokenizer::parse(*text, file.string());
     if (!tokenizer) return tokenizer.error();
-    const Result<TokenizerConfig> config = load_tokenizer_config(request_.model_dir);
+    Result<TokenizerConfig> config = load_tokenizer_config(request_.model_dir);
     if (!config) return config.error();
+    const fs::path own = fs::path(request_.adapter_dir) / "chat_template.jinja";
+    std::error_code code;
+    if (!request_.adapter_dir.empty() && fs::is_regular_file(own, code)) {
+      Result<std::string> source = read_file(own);
+      if (!source) return source.error();
+      config->chat_template = std::move(*source);
+    }
     keys_.text("tokenizer.ggml.model", "gpt2");
     keys_.text("tokenizer.ggml.pre", written->pre_tokenizer);
     keys_.texts("tokenizer.ggml.tokens", written->tokens);

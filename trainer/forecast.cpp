@@ -63,9 +63,12 @@ Result<Forecast> forecast(const RunPlan& plan, const ComputeDevice& device) {
   if (!model) return model.error();
   const Result<LoraShape> adapter = lora_shape_from(config.lora, *model);
   if (!adapter) return adapter.error();
-  const Result<TextModel> text = TextModel::load(plan.model_dir, plan.created_at);
+  Result<TextModel> text = TextModel::load(plan.model_dir, plan.created_at);
   if (!text) return text.error();
-  const Result<Dataset> data = load_dataset(config.data, *text, [](std::int64_t, std::int64_t) {});
+  if (Status chosen = text->choose_template(config.data, plan.created_at); !chosen) {
+    return chosen.error();
+  }
+  const Result<Dataset> data = load_dataset(config.data, *text, {});
   if (!data) return data.error();
 
   const MachineMemory machine = machine_memory(device);

@@ -25,9 +25,8 @@ std::string absolute(const std::string& path) {
 }
 
 void make_paths_absolute(RunConfig& config) {
-  for_each_data_file(config.data,
-                     [](const std::string&, std::string& path) { path = absolute(path); });
-  if (config.data.val_path) config.data.val_path = absolute(*config.data.val_path);
+  for_each_input_file(config.data,
+                      [](const std::string&, std::string& path) { path = absolute(path); });
   if (config.lora.init_from) config.lora.init_from = absolute(*config.lora.init_from);
   auto& from = config.train.resume_from;
   if (from && *from != "latest") from = absolute(*from);

@@ -51,6 +51,7 @@ Status write_config(const MergeRequest& request, const fs::path& folder) {
 Status copy_beside_weights(const MergeRequest& request, const fs::path& folder) {
   if (Status written = write_config(request, folder); !written) return written;
   if (Status copied = copy_tokenizer(request.model_dir, folder); !copied) return copied;
+  if (Status copied = copy_chat_template(request.adapter_dir, folder); !copied) return copied;
   std::error_code code;
   for (const char* const name : kBesideWeights) {
     const fs::path from = fs::path(request.model_dir) / name;

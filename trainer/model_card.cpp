@@ -69,6 +69,9 @@ std::string data_section(const RunPlan& plan, const ModelCardFacts& facts) {
     case TrainOn::assistant:
       text += "the assistant's turns with their end-of-turn token";
       break;
+    case TrainOn::completion:
+      text += "what follows the prompt";
+      break;
     case TrainOn::last:
       text += "the assistant's last turn with its end-of-turn token";
       break;

@@ -26,6 +26,9 @@ Result<Respondent> Respondent::load(const RespondentFolders& folders) {
   Result<LoadedModel> model =
       load_model(folders.model_dir, clock.now(), folders.device, folders.quant);
   if (!model) return model.error();
+  if (Status taken = model->text.take_template_of(folders.adapter_dir, clock.now()); !taken) {
+    return taken.error();
+  }
   Result<std::optional<LoraAdapter>> adapter =
       load_adapter(model->transformer, folders.adapter_dir);
   if (!adapter) return adapter.error();

@@ -82,7 +82,13 @@ Result<std::vector<DataFileFact>> data_files(const DataConfig& data) {
 Result<LoadedModel> load_base_model(const SftJob& job, const ComputeDevice& device) {
   if (Status told = job.report.tell(StageEvent{"load", 0, 1}); !told) return told.error();
   // The plan's day, not today's: a template that writes the date must write the same after a stop.
-  return load_model(model_dir(job), job.plan.created_at, device, job.plan.config.quant);
+  const WallTime today = job.plan.created_at;
+  auto model = load_model(model_dir(job), today, device, job.plan.config.quant);
+  if (!model) return model;
+  if (Status chosen = model->text.choose_template(job.plan.config.data, today); !chosen) {
+    return chosen.error();
+  }
+  return model;
 }
 
 Result<LoraAdapter> load_new_adapter(const SftJob& job, const LoadedModel& model) {
@@ -95,9 +101,15 @@ Result<LoraAdapter> load_new_adapter(const SftJob& job, const LoadedModel& model
 
 Result<Dataset> encode_data(const SftJob& job, const LoadedModel& model) {
   if (Status told = job.report.tell(StageEvent{"encode", 0, 1}); !told) return told.error();
-  return load_dataset(job.plan.config.data, model.text, [&](std::int64_t done, std::int64_t of) {
+  const DataConfig& config = job.plan.config.data;
+  Result<Dataset> data = load_dataset(config, model.text, [&](std::int64_t done, std::int64_t of) {
     job.report.progress("encode", done, of);
   });
+  if (!data || !config.save_splits) return data;
+  if (Status written = write_splits(*data, job.directory.data()); !written) return written.error();
+  data->train_rows = {};
+  data->validation_rows = {};
+  return data;
 }
 
 SftRun::SftRun(const SftJob& job, SftParts parts, Batches batches)
@@ -400,10 +412,13 @@ AdapterDescription SftRun::describe_adapter() const {
 
 AdapterFiles SftRun::adapter_files(const Snapshot& adapter) const {
   const bool card = job_.plan.config.hub.model_card;
-  return {.tensors = adapter.stored,
-          .config = adapter_config_json(facts_.adapter),
-          .model_card = card ? model_card(job_.plan, state_, facts_) : "",
-          .model_dir = model_dir(job_)};
+  const bool own_template = job_.plan.config.data.chat_template != "tokenizer";
+  return {
+      .tensors = adapter.stored,
+      .config = adapter_config_json(facts_.adapter),
+      .model_card = card ? model_card(job_.plan, state_, facts_) : "",
+      .model_dir = model_dir(job_),
+      .chat_template = own_template ? parts_.model.text.config().chat_template.value_or("") : ""};
 }
 
 CheckpointContent SftRun::content(const Snapshot& adapter, const Snapshot& optimizer) const {

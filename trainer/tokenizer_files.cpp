@@ -33,4 +33,13 @@ Status copy_tokenizer(const fs::path& from, const fs::path& to) {
   return Unit{};
 }
 
+Status copy_chat_template(const fs::path& from, const fs::path& to) {
+  constexpr const char* kName = "chat_template.jinja";
+  std::error_code code;
+  if (from.empty() || !fs::is_regular_file(from / kName, code)) return Unit{};
+  const Result<std::string> bytes = read_file(from / kName);
+  if (!bytes) return bytes.error();
+  return write_file(to / kName, *bytes);
+}
+
 }  // namespace mayfly

@@ -10,5 +10,8 @@ namespace mayfly {
 
 // Copies those that there are. Errors: not_found (no folder `from`), those of write_file.
 Status copy_tokenizer(const std::filesystem::path& from, const std::filesystem::path& to);
+// Copies only chat_template.jinja, over one that is there: an adapter's own. Not there, or no
+// folder: nothing.
+Status copy_chat_template(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace mayfly

@@ -12,11 +12,12 @@
 
 namespace mayfly {
 
-enum class TrainOn { assistant, last, all };
+enum class TrainOn { assistant, completion, last, all };
 template <>
 struct EnumNames<TrainOn> {
   static constexpr std::array values = {
       std::pair{TrainOn::assistant, std::string_view("assistant")},
+      std::pair{TrainOn::completion, std::string_view("completion")},
       std::pair{TrainOn::last, std::string_view("last")},
       std::pair{TrainOn::all, std::string_view("all")}};
 };
@@ -48,11 +49,12 @@ struct EnumNames<Truncation> {
 };
 
 // Whether rows that are there more than once are trained more than once.
-enum class Dedup { off, exact };
+enum class Dedup { off, exact, near };
 template <>
 struct EnumNames<Dedup> {
   static constexpr std::array values = {std::pair{Dedup::off, std::string_view("off")},
-                                        std::pair{Dedup::exact, std::string_view("exact")}};
+                                        std::pair{Dedup::exact, std::string_view("exact")},
+                                        std::pair{Dedup::near, std::string_view("near")}};
 };
 
 // What to do with a row in which no token would be trained.
@@ -85,10 +87,10 @@ struct EnumNames<MixStrategy> {
 struct MixSource {
   std::vector<std::string> path;
   double weight = 1.0;
-  std::optional<std::string> name;
-  std::optional<DataFormat> format;
-  std::map<std::string, std::string> fields_named;
-  std::map<std::string, std::string> roles;
+  std::optional<std::string> name = {};
+  std::optional<DataFormat> format = {};
+  std::map<std::string, std::string> fields_named = {};
+  std::map<std::string, std::string> roles = {};
 
   static constexpr void fields(auto&& field) {
     using Self = MixSource;
@@ -114,9 +116,11 @@ struct DataConfig {
   DataFormat format = DataFormat::automatic;
   std::map<std::string, std::string> fields_named;
   std::map<std::string, std::string> roles;
+  std::string chat_template = "tokenizer";
   std::optional<std::string> system_prompt;
   std::optional<std::string> val_path;
   double test_size = 0.0;
+  bool save_splits = false;
   std::int64_t seed = 42;
   std::optional<std::int64_t> sample_size;
   std::optional<std::int64_t> max_train_samples;
@@ -130,10 +134,12 @@ struct DataConfig {
 
   static constexpr void fields(auto&& field) {
     using Self = DataConfig;
-    field("path", &Self::path,
-          FieldDoc{.doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz).",
-                   .flag = "--data",
-                   .is_path = true});
+    field(
+        "path", &Self::path,
+        FieldDoc{
+            .doc = "Files of rows, in order: JSONL or one JSON list, also compressed (.gz, .zst).",
+            .flag = "--data",
+            .is_path = true});
     field("mix", &Self::mix,
           FieldDoc{.doc = "Instead of data.path: several data sets and their shares, such as "
                           "[{path: a.jsonl, weight: 0.7}, {path: b.jsonl, weight: 0.3}]."});
@@ -148,6 +154,10 @@ struct DataConfig {
     field("roles", &Self::roles,
           FieldDoc{.doc = "Roles that are called otherwise: the file's by ours, such as "
                           "{bot: assistant}."});
+    field("chat_template", &Self::chat_template,
+          FieldDoc{.doc = "How conversations become text: tokenizer (the model's own template), "
+                          "chatml, or a file of Jinja. It is part of the adapter.",
+                   .is_path = true});
     field("system_prompt", &Self::system_prompt,
           FieldDoc{.doc = "Put before conversations that have no system message."});
     field(
@@ -158,8 +168,11 @@ struct DataConfig {
                    .flag = "--test-size",
                    .at_least = 0.0,
                    .at_most = 0.9});
+    field("save_splits", &Self::save_splits,
+          FieldDoc{.doc = "Write the rows trained on and those held out into the run directory: "
+                          "data/train.jsonl, data/validation.jsonl."});
     field("seed", &Self::seed,
-          FieldDoc{.doc = "Seed of the split into training and held-out rows.",
+          FieldDoc{.doc = "Seed of the split into training and held-out rows, and of a mix.",
                    .flag = "--seed",
                    .at_least = 0});
     field("sample_size", &Self::sample_size,
@@ -174,7 +187,7 @@ struct DataConfig {
                  .at_least = 1});
     field("dedup", &Self::dedup,
           FieldDoc{.doc = "exact: rows equal to an earlier one are left out, and held-out rows "
-                          "are not trained on."});
+                          "are not trained on; near: rows that share most of their words, too."});
     field("cutoff_len", &Self::cutoff_len,
           FieldDoc{.doc = "Longest example; data.truncation says what becomes of longer ones.",
                    .unit = "tokens",
@@ -187,7 +200,7 @@ struct DataConfig {
                           "into examples of its own, leave it out, or take it for an error."});
     field("train_on", &Self::train_on,
           FieldDoc{.doc = "Which tokens count in the loss: the assistant's turns with their "
-                          "end-of-turn token, the last of them, or all."});
+                          "end-of-turn token, what follows the prompt, the last turn, or all."});
     field(
         "mask_check", &Self::mask_check,
         FieldDoc{.doc = "What a row without any trained token is: an error, a warning, nothing."});

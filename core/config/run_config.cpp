@@ -22,6 +22,7 @@ void check_required(const RunConfig& config, Problems& found) {
   if (!names_data(config.data)) {
     found.push_back({.path = "data.path",
                      .message = "is missing: what is it to be trained on?",
+                     .others = {"data.mix"},
                      .hint = "a JSONL file with one {\"messages\": [...]} a line",
                      .is_missing = true});
   }

@@ -20,7 +20,9 @@ Result<ChatEncoder> ChatEncoder::create(const Tokenizer& tokenizer,
   return ChatEncoder(tokenizer, std::move(*turns), train_on);
 }
 
-Result<RenderedTurns> ChatEncoder::render(std::span<const Message> messages) const {
+Result<RenderedTurns> ChatEncoder::render(std::span<const Message> messages,
+                                          std::size_t prompt_size) const {
+  if (train_on_ == TrainOn::completion) return turns_.render_completion(messages, prompt_size);
   auto rendered = turns_.render(messages);
   if (!rendered) return rendered;
   if (train_on_ == TrainOn::all) rendered->turns = {{0, rendered->text.size()}};
@@ -30,8 +32,8 @@ Result<RenderedTurns> ChatEncoder::render(std::span<const Message> messages) con
   return rendered;
 }
 
-Result<Example> ChatEncoder::encode(std::span<const Message> messages) {
-  const auto rendered = render(messages);
+Result<Example> ChatEncoder::encode(std::span<const Message> messages, std::size_t prompt_size) {
+  const auto rendered = render(messages, prompt_size);
   if (!rendered) return rendered.error();
   Encoding encoding = encoder_.encode_with_ends(rendered->text);
   Example example{std::move(encoding.ids), {}};

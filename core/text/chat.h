@@ -37,12 +37,13 @@ class ChatEncoder {
     return turns_.marks();
   }
 
-  // The text, and what of it is trained. Error: bad_data, when the template refuses the
-  // conversation or a turn cannot be found.
-  Result<RenderedTurns> render(std::span<const Message> messages) const;
+  // The text, and what of it is trained; the first `prompt_size` messages are the prompt, 0: there
+  // is none. Error: bad_data, when the template refuses the conversation, a turn cannot be found,
+  // or train_on is completion and it has no prompt.
+  Result<RenderedTurns> render(std::span<const Message> messages, std::size_t prompt_size) const;
   // The whole conversation, not cut. A conversation of which nothing is trained has no 1 in
   // `trained`; what to do about it is the caller's choice.
-  Result<Example> encode(std::span<const Message> messages);
+  Result<Example> encode(std::span<const Message> messages, std::size_t prompt_size);
 
  private:
   ChatEncoder(const Tokenizer& tokenizer, TurnFinder turns, TrainOn train_on);

@@ -6,14 +6,16 @@
 #include <variant>
 
 #include "core/text/data_rows.h"
+#include "core/text/near_duplicates.h"
 #include "core/text/row_encoder.h"
+#include "core/text/row_grams.h"
 
 namespace mayfly {
 
 namespace {
 
 // In the order in which people should look at them.
-enum class Kind { unreadable, untrained, untrained_after_cut, leaked, no_end, repeated, cut };
+enum class Kind { unreadable, untrained, untrained_after_cut, leaked, no_end, repeated, near, cut };
 
 struct KindText {
   bool is_error;
@@ -39,6 +41,9 @@ KindText text_of(Kind kind) {
               "the model does not learn from them when to stop"};
     case Kind::repeated:
       return {false, "rows that repeat an earlier one", "data.dedup: exact leaves them out"};
+    case Kind::near:
+      return {false, "rows that say nearly the same as an earlier one",
+              "data.dedup: near leaves them out"};
     case Kind::cut:
       return {false, "rows longer than data.cutoff_len",
               "data.truncation says what becomes of them"};
@@ -48,23 +53,35 @@ KindText text_of(Kind kind) {
 
 class Examination {
  public:
-  Examination(const DataConfig& config, const TextModel& model)
-      : config_(config), model_(model), encoder_(model, config) {}
+  Examination(const DataConfig& config, const TextModel& model, LookForNear near)
+      : config_(config),
+        model_(model),
+        looks_for_near_(near == LookForNear::yes),
+        encoder_(model, config) {}
 
   void add(const FileRow& row, bool is_held_out);
   DataReport finish();
 
  private:
   void note(Kind kind, const FileRow& row, const std::string& why = {});
+  void note_pair(Kind kind, const FileRow& row, std::size_t like);
+  void compare(const Example& example, const FileRow& row, bool is_held_out);
   void look_at(const Example& example, const FileRow& row);
   bool is_end(TokenId id) const;
 
   const DataConfig& config_;
   const TextModel& model_;
+  bool looks_for_near_;
   RowEncoder encoder_;
   DataReport report_;
   std::map<Kind, DataFinding> findings_;
-  std::map<std::vector<TokenId>, bool> seen_;  // value: held out
+  struct Seen {
+    FileLocation at;
+    bool is_held_out;
+  };
+  std::vector<Seen> rows_;
+  std::map<std::vector<TokenId>, std::size_t> seen_;  // of rows_
+  NearDuplicates near_;
 };
 
 void Examination::note(Kind kind, const FileRow& row, const std::string& why) {
@@ -75,6 +92,24 @@ void Examination::note(Kind kind, const FileRow& row, const std::string& why) {
   finding.hint = why.empty() ? text.hint : why;
   finding.is_error = text.is_error;
   finding.first = {row.file, row.record.line};
+}
+
+void Examination::note_pair(Kind kind, const FileRow& row, std::size_t like) {
+  note(kind, row);
+  DataFinding& finding = findings_[kind];
+  if (finding.rows == 1) finding.like = rows_[like].at;
+}
+
+void Examination::compare(const Example& example, const FileRow& row, bool is_held_out) {
+  const std::size_t number = rows_.size();
+  rows_.push_back({{row.file, row.record.line}, is_held_out});
+  const auto [found, is_new] = seen_.emplace(example.ids, number);
+  if (!is_new) {
+    const bool leaked = rows_[found->second].is_held_out != is_held_out;
+    return note_pair(leaked ? Kind::leaked : Kind::repeated, row, found->second);
+  }
+  if (!looks_for_near_) return;
+  if (const auto like = near_.add(number, row_grams(row.record))) note_pair(Kind::near, row, *like);
 }
 
 bool Examination::is_end(TokenId id) const {
@@ -97,9 +132,11 @@ void Examination::look_at(const Example& example, const FileRow& row) {
   }
   const auto last = std::find(example.trained.rbegin(), example.trained.rend(), 1);
   const auto at = static_cast<std::size_t>(example.trained.rend() - last) - 1;
-  // With train_on: all the last word is the template's, mostly a line feed.
+  // With train_on: all or completion the last word is the template's, mostly a line feed.
+  const bool ends_with_answer =
+      config_.train_on == TrainOn::assistant || config_.train_on == TrainOn::last;
   const bool is_answer =
-      std::holds_alternative<Conversation>(row.record.content) && config_.train_on != TrainOn::all;
+      std::holds_alternative<Conversation>(row.record.content) && ends_with_answer;
   if (is_answer && !is_end(example.ids[at])) note(Kind::no_end, row);
 }
 
@@ -112,9 +149,7 @@ void Examination::add(const FileRow& row, bool is_held_out) {
   report_.tokens_trained += static_cast<std::int64_t>(example->trained_count());
   report_.lengths.push_back(static_cast<std::int64_t>(example->ids.size()));
   look_at(*example, row);
-  const auto [found, is_new] = seen_.emplace(example->ids, is_held_out);
-  if (is_new) return;
-  note(found->second != is_held_out ? Kind::leaked : Kind::repeated, row);
+  compare(*example, row, is_held_out);
 }
 
 DataReport Examination::finish() {
@@ -144,10 +179,11 @@ std::int64_t DataReport::tokens_beyond(std::int64_t cutoff_len) const {
   return lost;
 }
 
-Result<DataReport> examine_data(const DataConfig& config, const TextModel& model) {
+Result<DataReport> examine_data(const DataConfig& config, const TextModel& model,
+                                LookForNear near) {
   const auto rows = read_data_rows(config);
   if (!rows) return rows.error();
-  Examination examination(config, model);
+  Examination examination(config, model, near);
   for (const FileRow& row : rows->validation.rows) examination.add(row, true);
   for (std::size_t i = 0; i < rows->own.rows.size(); ++i) {
     examination.add(rows->own.rows[i], rows->held_out[i]);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct DataFinding {
   bool is_error = false;  // training would not begin, or would not teach what is meant
   std::int64_t rows = 0;
   FileLocation first;
+  std::optional<FileLocation> like;  // the row that `first` repeats or is near to
 };
 
 struct DataReport {
@@ -40,6 +42,8 @@ struct DataReport {
 
 // Reads and encodes everything as training would. Errors: those of read_rows (a file or a line that
 // cannot be read at all), and of a model without what the rows need.
-Result<DataReport> examine_data(const DataConfig& config, const TextModel& model);
+// Rows that are near (near_duplicates.h) are looked for only where asked: that takes twice as long.
+enum class LookForNear { no, yes };
+Result<DataReport> examine_data(const DataConfig& config, const TextModel& model, LookForNear near);
 
 }  // namespace mayfly

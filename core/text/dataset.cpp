@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/config/data_files.h"
 #include "core/text/data_rows.h"
 #include "core/text/mix.h"
@@ -51,16 +52,26 @@ void make_sequences(const DataConfig& config, Dataset& data) {
   }
 }
 
+// Of rows that gave examples; those that are left out are in neither part.
+void keep_row(const FileRow& row, bool is_used, std::vector<std::string>& rows) {
+  if (is_used && !row.record.json.empty()) rows.push_back(row.record.json);
+}
+
+Status add_held_out_row(const FileRow& row, RowEncoding& encoding, Dataset& data) {
+  const std::size_t before = data.validation.size();
+  Status added = encoding.add(row, data.validation, data.validation_counts);
+  if (added) keep_row(row, data.validation.size() > before, data.validation_rows);
+  return added;
+}
+
 // What is held out comes first, so that a row that repeats it is not trained on.
 Status add_held_out(const DataRows& rows, RowEncoding& encoding, Dataset& data) {
   for (std::size_t i = 0; i < rows.own.rows.size(); ++i) {
     if (!rows.held_out[i]) continue;
-    Status added = encoding.add(rows.own.rows[i], data.validation, data.validation_counts);
-    if (!added) return added;
+    if (Status added = add_held_out_row(rows.own.rows[i], encoding, data); !added) return added;
   }
   for (const FileRow& row : rows.validation.rows) {
-    Status added = encoding.add(row, data.validation, data.validation_counts);
-    if (!added) return added;
+    if (Status added = add_held_out_row(row, encoding, data); !added) return added;
   }
   return Unit{};
 }
@@ -76,12 +87,14 @@ Status add_files(const DataConfig& config, const DataRows& rows, RowEncoding& en
     Status added = encoding.add(rows.own.rows[i], data.train, data.train_counts);
     if (!added) return added;
     used += data.train.size() > before ? 1 : 0;
+    keep_row(rows.own.rows[i], data.train.size() > before, data.train_rows);
   }
   return Unit{};
 }
 
 // A row of a mix, not yet taken or left: its examples are [begin, end) of its source's.
 struct MixRow {
+  std::size_t number;  // of all rows
   std::size_t begin;
   std::size_t end;
   DataCounts counts;
@@ -98,7 +111,7 @@ Result<MixPart> encode_part(const DataRows& rows, const RowSource& source, RowEn
   MixPart part;
   for (std::size_t i = source.begin; i < source.end; ++i) {
     if (rows.held_out[i]) continue;
-    MixRow row{.begin = part.examples.size(), .end = 0, .counts = {}};
+    MixRow row{.number = i, .begin = part.examples.size(), .end = 0, .counts = {}};
     if (Status added = encoding.add(rows.own.rows[i], part.examples, row.counts); !added) {
       return added.error();
     }
@@ -158,6 +171,7 @@ Status add_mix(const DataConfig& config, const DataRows& rows, RowEncoding& enco
     const MixRow& row = part.rows[number];
     add_counts(taken[source], row.counts);
     for (std::size_t i = row.begin; i < row.end; ++i) data.train.push_back(part.examples[i]);
+    keep_row(rows.own.rows[row.number], true, data.train_rows);
   }
   double weights = 0;
   for (const RowSource& source : rows.sources) weights += static_cast<double>(source.weight);
@@ -202,6 +216,21 @@ Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
   }
   make_sequences(config, data);
   return data;
+}
+
+Status write_splits(const Dataset& data, const std::filesystem::path& folder) {
+  if (Status made = make_folders(folder); !made) return made;
+  const auto write = [&](const char* name, const std::vector<std::string>& rows) {
+    std::vector<std::string_view> pieces;
+    for (const std::string& row : rows) {
+      pieces.push_back(row);
+      pieces.emplace_back("\n");
+    }
+    return write_file(folder / name, pieces);
+  };
+  Status written = write("train.jsonl", data.train_rows);
+  if (!written || data.validation_rows.empty()) return written;
+  return write("validation.jsonl", data.validation_rows);
 }
 
 }  // namespace mayfly

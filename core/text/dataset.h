@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct Dataset {
   DataCounts train_counts;
   DataCounts validation_counts;
   std::vector<SourceCounts> sources;  // of data.mix; else empty
+  // With data.save_splits the rows of `train` and `validation` as their files have them, JSON.
+  std::vector<std::string> train_rows;
+  std::vector<std::string> validation_rows;
   std::vector<std::string> warnings;  // for people; few, with the first place of each kind
 };
 
@@ -37,5 +41,9 @@ struct Dataset {
 // file and line, unsupported.
 Result<Dataset> load_dataset(const DataConfig& config, const TextModel& model,
                              const DataProgress& progress);
+
+// Writes train.jsonl and, of held-out rows, validation.jsonl into `folder`, which is made if it is
+// not there; each is there whole or as it was before. Errors as write_file.
+Status write_splits(const Dataset& data, const std::filesystem::path& folder);
 
 }  // namespace mayfly

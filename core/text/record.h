@@ -14,6 +14,7 @@ namespace mayfly {
 // A chat; at least one message is the assistant's. The model's template makes the text.
 struct Conversation {
   std::vector<Message> messages;
+  std::size_t prompt_size = 0;  // messages that are the prompt; 0: nobody said which
 };
 
 // A beginning that is given and an end that is trained, both as they are: no template.
@@ -35,7 +36,8 @@ struct TokenRow {
 
 struct Record {
   std::variant<Conversation, PromptedText, PlainText, TokenRow> content;
-  int line = 0;  // from 1; of a file that is one JSON list, the place in the list
+  int line = 0;           // from 1; of a file that is one JSON list, the place in the list
+  std::string json = {};  // as it was given, for RecordNames::keep_json
 };
 
 }  // namespace mayfly

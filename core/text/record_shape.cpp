@@ -158,11 +158,11 @@ Status add_messages(const Row& row, std::string_view key, bool share_names,
   return Unit{};
 }
 
-Result<Record> as_conversation(std::vector<Message> messages) {
+Result<Record> as_conversation(std::vector<Message> messages, std::size_t prompt_size) {
   if (std::none_of(messages.begin(), messages.end(), is_answer)) {
     return fault("no message of the assistant: there is nothing to train on");
   }
-  return Record{Conversation{std::move(messages)}};
+  return Record{Conversation{std::move(messages), prompt_size}};
 }
 
 Result<Record> read_messages(const Row& row, std::string_view key, bool share_names) {
@@ -174,7 +174,7 @@ Result<Record> read_messages(const Row& row, std::string_view key, bool share_na
   }
   const Status added = add_messages(row, key, share_names, messages);
   if (!added) return added.error();
-  return as_conversation(std::move(messages));
+  return as_conversation(std::move(messages), 0);
 }
 
 // [[question, answer], ...], the turns before this one.
@@ -215,8 +215,9 @@ Result<Record> read_alpaca(const Row& row) {
     if (!input->empty()) *instruction += (instruction->empty() ? "" : "\n") + *input;
   }
   messages.push_back({"user", std::move(*instruction)});
+  const std::size_t prompt_size = messages.size();
   messages.push_back({"assistant", std::move(*output)});
-  return Record{Conversation{std::move(messages)}};
+  return Record{Conversation{std::move(messages), prompt_size}};
 }
 
 Result<Record> read_prompted(const Row& row) {
@@ -233,14 +234,19 @@ Result<Record> read_prompted(const Row& row) {
   if (Status added = add_messages(row, "prompt", false, messages); !added) {
     return std::move(added.error());
   }
-  if (std::any_of(messages.begin(), messages.end(), is_answer)) {
+  if (!row.names.answers_in_prompt && std::any_of(messages.begin(), messages.end(), is_answer)) {
     return fault("\"prompt\" has a message of the assistant, which would be trained",
-                 "only answers in \"completion\" are supported; or give all as \"messages\"");
+                 "set data.train_on: completion; or give all as \"messages\"");
   }
+  const std::size_t prompt_size = messages.size();
   if (Status added = add_messages(row, "completion", false, messages); !added) {
     return std::move(added.error());
   }
-  return as_conversation(std::move(messages));
+  if (std::none_of(messages.begin() + static_cast<std::ptrdiff_t>(prompt_size), messages.end(),
+                   is_answer)) {
+    return fault("\"completion\" has no message of the assistant: there is nothing to train on");
+  }
+  return as_conversation(std::move(messages), prompt_size);
 }
 
 Result<Record> read_tokens(const Row& row) {

@@ -5,7 +5,7 @@
 
 #include <simdjson.h>
 
-#include "core/gzip.h"
+#include "core/text/packed_file.h"
 #include "core/text/record_shape.h"
 
 namespace mayfly {
@@ -40,7 +40,8 @@ class RecordReader {
 
  private:
   Result<simdjson::dom::element> parse(std::string_view text, const char* what_it_is);
-  Status add(const simdjson::dom::element& row);
+  // `json`: the row as it was written.
+  Status add(const simdjson::dom::element& row, std::string_view json);
   Error fault(std::string message, std::string hint = {}) const {
     return Error{ErrorKind::bad_data, std::move(message), std::move(hint), {what_, line_}};
   }
@@ -74,7 +75,7 @@ Status RecordReader::read_line(std::string_view line, bool ended) {
   }
   if (line.size() > kLongestLine) return fault("the line is longer than 16 MB");
   auto row = parse(line, "the line");
-  if (row) return add(*row);
+  if (row) return add(*row, line.substr(0, line.find_last_not_of(" \t\r") + 1));
   if (!ended && row.error().kind == ErrorKind::bad_data) {
     row.error().hint = "it is the last line and has no line feed: the file may be cut off";
   }
@@ -90,18 +91,20 @@ Status RecordReader::read_list(std::string_view text) {
   for (const simdjson::dom::element row : rows) {
     if (full()) break;
     ++line_;
-    if (Status added = add(row); !added) return added;
+    const std::string json = names_.keep_json ? simdjson::minify(row) : std::string();
+    if (Status added = add(row, json); !added) return added;
   }
   return Unit{};
 }
 
-Status RecordReader::add(const simdjson::dom::element& row) {
+Status RecordReader::add(const simdjson::dom::element& row, std::string_view json) {
   auto record = read_shape(row, names_);
   if (!record) {
     record.error().at = {what_, line_};
     return std::move(record.error());
   }
   record->line = line_;
+  if (names_.keep_json) record->json = json;
   out_.records.push_back(std::move(*record));
   return Unit{};
 }
@@ -130,7 +133,7 @@ Result<std::size_t> read_lines(RecordReader& reader, std::string_view text, bool
   return at;
 }
 
-Status read_rest_as_list(MaybeGzipFile& in, std::string text, const std::string& what,
+Status read_rest_as_list(PackedFile& in, std::string text, const std::string& what,
                          RecordReader& reader) {
   while (true) {
     if (text.size() > kLongestList) {
@@ -159,7 +162,7 @@ Result<Records> parse_records(std::string_view text, std::string_view what,
 // In blocks, and not mapped: somebody may be writing to the file while it is read.
 Result<Records> read_records(const std::filesystem::path& path, const RecordNames& names,
                              std::int64_t limit) {
-  auto in = MaybeGzipFile::open(path);
+  auto in = PackedFile::open(path);
   if (!in) return std::move(in.error());
   RecordReader reader(path.string(), names, limit);
   std::string text;  // not yet read as lines

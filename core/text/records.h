@@ -1,5 +1,5 @@
 // Files of training data: one JSON object a line, or one JSON list of objects; either may be
-// compressed by gzip. record_shape.h says which objects.
+// compressed by gzip or Zstandard (packed_file.h). record_shape.h says which objects.
 //
 // A byte order mark, CRLF and blank lines are tolerated (and blank lines counted). Everything else
 // that is wrong is an error with file and line: text that is not UTF-8, a line cut off in the

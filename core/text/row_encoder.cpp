@@ -8,6 +8,15 @@
 
 namespace mayfly {
 
+namespace {
+
+// A system prompt that was put before the messages is part of the prompt, where there is one.
+std::size_t prompt_size(const Conversation& row, const std::vector<Message>& messages) {
+  return row.prompt_size == 0 ? 0 : row.prompt_size + messages.size() - row.messages.size();
+}
+
+}  // namespace
+
 RowEncoder::RowEncoder(const TextModel& model, const DataConfig& config)
     : model_(model), config_(config), texts_(model.tokenizer()) {}
 
@@ -19,7 +28,7 @@ Result<Example> RowEncoder::encode(const Record& record) {
     return encode_prompted(*prompted);
   }
   if (const auto* plain = std::get_if<PlainText>(&record.content)) {
-    return encode_text(plain->text, 0);
+    return encode_plain(*plain);
   }
   return encode_tokens(std::get<TokenRow>(record.content));
 }
@@ -33,7 +42,9 @@ Result<std::string> RowEncoder::text_of(const Record& record) {
     return model_.tokenizer().decode(tokens->ids, false);
   }
   if (const Status ready = prepare_chats(); !ready) return ready.error();
-  auto rendered = chats_->render(with_system_prompt(std::get<Conversation>(record.content)));
+  const auto& chat = std::get<Conversation>(record.content);
+  const std::vector<Message> messages = with_system_prompt(chat);
+  auto rendered = chats_->render(messages, prompt_size(chat, messages));
   if (!rendered) return std::move(rendered.error());
   return std::move(rendered->text);
 }
@@ -67,8 +78,20 @@ std::vector<Message> RowEncoder::with_system_prompt(const Conversation& conversa
 
 Result<Example> RowEncoder::encode_conversation(const Conversation& conversation) {
   if (const Status ready = prepare_chats(); !ready) return ready.error();
-  if (!config_.system_prompt) return chats_->encode(conversation.messages);
-  return chats_->encode(with_system_prompt(conversation));
+  if (!config_.system_prompt) {
+    return chats_->encode(conversation.messages, conversation.prompt_size);
+  }
+  const std::vector<Message> messages = with_system_prompt(conversation);
+  return chats_->encode(messages, prompt_size(conversation, messages));
+}
+
+Result<Example> RowEncoder::encode_plain(const PlainText& row) {
+  if (config_.train_on != TrainOn::completion) return encode_text(row.text, 0);
+  return Error{
+      ErrorKind::bad_data,
+      "data.train_on: completion needs rows with a prompt and a completion, and this one is "
+      "a text",
+      "assistant trains all of a text"};
 }
 
 Result<Example> RowEncoder::encode_prompted(const PromptedText& row) {

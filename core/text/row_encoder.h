@@ -4,7 +4,8 @@
 // - a prompt and its completion: the one text of both, with what the tokenizer puts around a text
 //   and the end-of-sequence token where it is missing; of it the completion is trained, from the
 //   first token that has a character of it (train_on: all: everything). As TRL 1.16 does;
-// - a plain text: the tokens that the tokenizer makes of it, all trained, and nothing added;
+// - a plain text: the tokens that the tokenizer makes of it, all trained, and nothing added
+//   (train_on: completion: an error);
 // - tokens: as they are.
 #pragma once
 
@@ -38,6 +39,7 @@ class RowEncoder {
   std::vector<Message> with_system_prompt(const Conversation& conversation) const;
   Result<Example> encode_conversation(const Conversation& conversation);
   Result<Example> encode_prompted(const PromptedText& row);
+  Result<Example> encode_plain(const PlainText& row);
   Result<Example> encode_tokens(const TokenRow& row) const;
   // With what the tokenizer puts around a text; trained is what ends after byte `trained_from`.
   Example encode_text(std::string_view text, std::size_t trained_from);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/text/row_grams.h"
+
 namespace mayfly {
 
 namespace {
@@ -69,8 +71,10 @@ Status RowEncoding::add_pieces(const FileRow& row, const Example& whole,
   return Unit{};
 }
 
-bool RowEncoding::is_repeated(const Example& example) {
-  return config_.dedup == Dedup::exact && !seen_.emplace(example.ids, example.trained).second;
+bool RowEncoding::is_repeated(const FileRow& row, const Example& example) {
+  if (config_.dedup == Dedup::off) return false;
+  if (!seen_.emplace(example.ids, example.trained).second) return true;
+  return config_.dedup == Dedup::near && near_.add(0, row_grams(row.record)).has_value();
 }
 
 Status RowEncoding::add(const FileRow& row, std::vector<Example>& examples, DataCounts& counts) {
@@ -80,7 +84,7 @@ Status RowEncoding::add(const FileRow& row, std::vector<Example>& examples, Data
     return std::move(example.error());
   }
   if (++done_ % kRowsBetweenProgress == 0 && progress_) progress_(done_, of_);
-  if (is_repeated(*example)) {
+  if (is_repeated(row, *example)) {
     ++counts.duplicates;
     return Unit{};
   }

@@ -13,6 +13,7 @@
 #include "core/result.h"
 #include "core/text/chat.h"
 #include "core/text/data_counts.h"
+#include "core/text/near_duplicates.h"
 #include "core/text/records.h"
 #include "core/text/row_encoder.h"
 #include "core/text/text_model.h"
@@ -40,7 +41,7 @@ class RowEncoding {
   Status left_out(const FileRow& row, bool was_cut, DataCounts& counts);
   Status add_pieces(const FileRow& row, const Example& whole, std::vector<Example>& examples,
                     DataCounts& counts);
-  bool is_repeated(const Example& example);
+  bool is_repeated(const FileRow& row, const Example& example);
 
   const DataConfig& config_;
   RowEncoder encoder_;
@@ -49,7 +50,8 @@ class RowEncoding {
   std::int64_t done_ = 0;
   std::int64_t dropped_ = 0;
   std::string first_dropped_;
-  std::set<std::pair<std::vector<TokenId>, std::vector<std::uint8_t>>> seen_;  // dedup: exact
+  std::set<std::pair<std::vector<TokenId>, std::vector<std::uint8_t>>> seen_;  // dedup: exact, near
+  NearDuplicates near_;                                                        // dedup: near
 };
 
 }  // namespace mayfly

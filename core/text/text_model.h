@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "core/clock.h"
+#include "core/config/data_config.h"
 #include "core/result.h"
 #include "core/text/template.h"
 #include "core/text/tokenizer.h"
@@ -17,6 +19,14 @@ class TextModel {
  public:
   // `today`: see ChatTemplate. Errors: not_found, corrupt, unsupported.
   static Result<TextModel> load(const std::filesystem::path& folder, WallTime today);
+
+  // From now on the template that data.chat_template names, if it is not the model's own. Errors:
+  // not_found, refused (the file), unsupported (it cannot be understood, or writes tokens that the
+  // tokenizer does not have).
+  Status choose_template(const DataConfig& config, WallTime today);
+  // From now on the template of an adapter that was trained with one of its own:
+  // chat_template.jinja of `folder`, if it is there ("": no folder).
+  Status take_template_of(const std::filesystem::path& folder, WallTime today);
 
   const Tokenizer& tokenizer() const {
     return tokenizer_;
@@ -36,6 +46,8 @@ class TextModel {
   TokenId pad_id() const;
 
  private:
+  Status use_template(std::string source, const std::string& file, WallTime today);
+
   TextModel(Tokenizer tokenizer, TokenizerConfig config, Result<ChatTemplate> chat_template)
       : tokenizer_(std::move(tokenizer)),
         config_(std::move(config)),

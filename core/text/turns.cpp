@@ -117,6 +117,30 @@ Result<RenderedTurns> TurnFinder::render(std::span<const Message> messages) cons
   return RenderedTurns{std::move(rendered->text), std::move(*turns)};
 }
 
+Result<RenderedTurns> TurnFinder::render_completion(std::span<const Message> messages,
+                                                    std::size_t prompt_size) const {
+  if (prompt_size == 0) {
+    return Error{
+        ErrorKind::bad_data,
+        "data.train_on: completion needs rows with a prompt and a completion, and this one "
+        "is a conversation",
+        "assistant trains every answer of it, last the last"};
+  }
+  auto whole = template_->render(messages, false);
+  if (!whole) return std::move(whole.error());
+  const auto prompt = template_->render(messages.first(prompt_size), true);
+  if (!prompt) return prompt.error();
+  if (!whole->text.starts_with(prompt->text)) {
+    return Error{
+        ErrorKind::bad_data,
+        "the chat template writes the prompt otherwise when a completion follows, so where "
+        "that begins is not known",
+        "set data.train_on: assistant, which looks for the answers"};
+  }
+  const TextSpan completion{prompt->text.size(), whole->text.size()};
+  return RenderedTurns{std::move(whole->text), {completion}};
+}
+
 // nullopt when the marks do not make as many turns as there are answers.
 std::optional<std::vector<TextSpan>> TurnFinder::by_marks(const RenderedText& rendered,
                                                           std::size_t answers) const {

@@ -52,6 +52,11 @@ class TurnFinder {
 
   // Error: bad_data, when the template refuses the conversation or a turn cannot be found in it.
   Result<RenderedTurns> render(std::span<const Message> messages) const;
+  // One turn: all that the template writes after the first `prompt_size` messages and its
+  // generation prompt, whoever says it, as TRL 1.16 does with completion_only_loss. Error:
+  // bad_data, when there is no prompt, or the template writes it otherwise before a completion.
+  Result<RenderedTurns> render_completion(std::span<const Message> messages,
+                                          std::size_t prompt_size) const;
 
  private:
   TurnFinder(const ChatTemplate& chat_template, TurnMarks marks);

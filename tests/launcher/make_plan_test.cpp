@@ -119,7 +119,7 @@ TEST_F(MakePlanTest, PlansAMixAndSaysWhatIsTakenOfIt) {
   EXPECT_EQ(plan_hash(*read), plan_hash(made.plan));
 }
 
-// All files of rows travel, and none lands on another.
+// All files travel, and none lands on another.
 TEST_F(MakePlanTest, NamesTheFilesOfAMixOnTheMachine) {
   RunPlan plan = planned().plan;
   plan.config.data.path.clear();
@@ -127,11 +127,15 @@ TEST_F(MakePlanTest, NamesTheFilesOfAMixOnTheMachine) {
   plan.config.data.mix[0].path = {"/a/x.jsonl", "/b/x.jsonl"};
   plan.config.data.mix[1].path = {"/c/x.jsonl.gz"};
   plan.config.data.val_path = "/d/x.jsonl";
+  plan.config.data.chat_template = "/e/x.jinja";
   const RunPlan there = plan_on_machine(plan, Offer{}, "/root");
   EXPECT_EQ(there.config.data.mix[0].path[0], "/root/var/lib/mayfly/data/0.jsonl");
   EXPECT_EQ(there.config.data.mix[0].path[1], "/root/var/lib/mayfly/data/1.jsonl");
   EXPECT_EQ(there.config.data.mix[1].path[0], "/root/var/lib/mayfly/data/2.gz");
   EXPECT_EQ(there.config.data.val_path, "/root/var/lib/mayfly/data/3.jsonl");
+  EXPECT_EQ(there.config.data.chat_template, "/root/var/lib/mayfly/data/4.jinja");
+  plan.config.data.chat_template = "chatml";
+  EXPECT_EQ(plan_on_machine(plan, Offer{}, "/root").config.data.chat_template, "chatml");
 }
 
 TEST_F(MakePlanTest, IsReadBackByThoseWhoCarryItOut) {

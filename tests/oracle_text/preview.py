@@ -93,6 +93,59 @@ def renamed(tokenizer, count):
     return rows, theirs
 
 
+def completed(tokenizer, count):
+    """Prompts with completions as TRL's completion_only_loss trains them: all tokens after those that the rendered
+    prompt and the rendered whole have in common, whoever says them."""
+    said = texts(4 * count)
+    rows, theirs = [], []
+    for number in range(count):
+        first, second, third, fourth = said[4 * number:4 * number + 4]
+        turns = [{"role": "user", "content": first}, {"role": "assistant", "content": second},
+                 {"role": "user", "content": third}, {"role": "assistant", "content": fourth}]
+        size = 1 if number % 3 == 0 else 3
+        if number % 2:
+            turns.insert(0, {"role": "system", "content": SYSTEM})
+            size += 1
+        before = tokenizer.apply_chat_template(turns[:size], add_generation_prompt=True, return_dict=True)["input_ids"]
+        both = tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"]
+        same = next((i for i, (a, b) in enumerate(zip(before, both)) if a != b), min(len(before), len(both)))
+        if same < len(before):
+            continue  # as in prompted()
+        rows.append({"prompt": turns[:size], "completion": turns[size:]})
+        theirs.append((both, [int(i >= same) for i in range(len(both))]))
+    return rows, theirs
+
+
+# Says who speaks in words, counts, and strips: nothing of it is ChatML's.
+OTHER_TEMPLATE = """{%- for message in messages %}
+{{- loop.index }}. {{ message['role'] | capitalize }} says:
+{% if loop.first %}({{ messages | length }} in all) {% endif %}
+{{- message['content'] | trim + eos_token }}
+{% endfor %}
+{%- if add_generation_prompt %}
+{{- messages | length + 1 }}. Assistant says:
+{% endif %}
+"""
+
+
+def templated(tokenizer, count):
+    """The same chats by ChatML, put together by hand, and by a template from a file; only the ids are compared. The
+    template engine's `trim` takes white space of ASCII only (docs/data.md), so texts that end in other are left out."""
+    said = [text for text in texts(4 * count) if text.strip() == text.strip(" \t\n\r\v\f")][:2 * count]
+    rows, chatml, other = [], [], []
+    for question, answer in zip(said[::2], said[1::2]):
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        rows.append({"messages": turns})
+        text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+        chatml.append(tokenizer(text, add_special_tokens=False)["input_ids"])
+        other.append(tokenizer.apply_chat_template(turns, chat_template=OTHER_TEMPLATE, return_dict=True)["input_ids"])
+    return rows, chatml, other
+
+
+def own_masks(ours, theirs):
+    return [(ids, mine["mask"]) for mine, ids in zip(ours, theirs)]
+
+
 RENAMED = ["--set", "data.fields={messages: dialogue, role: by, content: said}",
            "--set", "data.roles={scene: system, customer: user, bot: assistant}"]
 
@@ -128,6 +181,17 @@ def main():
                 wrong += compare("prompts and completions", preview(folder, rows), theirs)
                 rows, theirs = renamed(tokenizer, 100)
                 wrong += compare("chats with other names", preview(folder, rows, *RENAMED), theirs)
+                rows, theirs = completed(tokenizer, 120)
+                ours = preview(folder, rows, "--set", "data.train_on=completion")
+                wrong += compare("prompts and completions of messages", ours, theirs)
+                rows, chatml, other = templated(tokenizer, 100)
+                ours = preview(folder, rows, "--set", "data.chat_template=chatml")
+                wrong += compare("chats by ChatML", ours, own_masks(ours, chatml))
+                path = os.path.join(folder, "other.jinja")
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(OTHER_TEMPLATE)
+                ours = preview(folder, rows, "--set", f"data.chat_template={path}")
+                wrong += compare("chats by a template from a file", ours, own_masks(ours, other))
                 rows, ids = chats(tokenizer)
                 ours = preview(folder, rows, "--set", f"data.system_prompt={SYSTEM}")
                 wrong += compare("four shapes of one chat", ours, [(ids, ours[0]["mask"])] * len(rows))

@@ -52,13 +52,13 @@ int chat(const std::string& folder, const std::string& file) {
   const auto records = read_records(file, DataFormat::automatic, 0);
   if (!records) return fail(records.error());
   for (const Record& record : records->records) {
-    const auto text = encoder ? encoder->render(std::get<Conversation>(record.content).messages)
+    const auto text = encoder ? encoder->render(std::get<Conversation>(record.content).messages, 0)
                               : Result<RenderedTurns>(encoder.error());
     if (!text) {
       std::cout << json_line({{"error", text.error().message}}) << "\n";
       continue;
     }
-    const auto example = encoder->encode(std::get<Conversation>(record.content).messages);
+    const auto example = encoder->encode(std::get<Conversation>(record.content).messages, 0);
     if (!example) return fail(example.error());
     std::cout << json_line(
                      {{"ids", example->ids}, {"mask", example->trained}, {"text", text->text}})

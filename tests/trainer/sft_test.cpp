@@ -251,6 +251,36 @@ TEST_F(SftTest, StopsSavedWhenAskedAndGoesOnToTheSameEnd) {
   EXPECT_EQ(adapter_bytes(), undisturbed);
 }
 
+TEST_F(SftTest, AMixByATemplateOfItsOwnIsTheSameAfterGoingOn) {
+  ASSERT_TRUE(write_file(folder_ / "more.jsonl", tiny_conversations(40)));
+  ASSERT_TRUE(write_file(folder_ / "mine.jinja",
+                         "{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}"
+                         "<|im_end|>{% endfor %}"));
+  const std::vector<std::string> mixed = {
+      "--set", "data.path=null",
+      "--set", "data.mix=[{path: train.jsonl, weight: 0.6}, {path: more.jsonl, weight: 0.4}]",
+      "--set", "data.chat_template=mine.jinja",
+      "--set", "data.save_splits=true"};
+  ASSERT_EQ(train(mixed), 0) << err_;
+  const std::string undisturbed = adapter_bytes();
+  EXPECT_EQ(*read_file(run_.adapter() / "chat_template.jinja"), *read_file(folder_ / "mine.jinja"));
+  const std::string card = *read_file(run_.adapter() / "README.md");
+  EXPECT_NE(card.find("| `more.jsonl` | 0.4 | 16 | 40 |"), std::string::npos) << card;
+  const std::string trained = *read_file(run_.data() / "train.jsonl");
+  EXPECT_EQ(std::count(trained.begin(), trained.end(), '\n'), 23 + 16);
+  EXPECT_EQ(*read_file(run_.data() / "validation.jsonl"), tiny_conversations(5));
+  fs::remove_all(run_.root);
+  {
+    TrainProcess process(folder_, arguments(mixed));
+    ASSERT_TRUE(process.wait_until([&] { return has_step(7); }));
+    process.signal(SIGTERM);
+    ASSERT_EQ(process.wait(), 0) << process.err();
+  }
+  ASSERT_EQ(train(mixed), 0) << err_;
+  EXPECT_GT(events_of<StartedEvent>().back().resumed_from_step, 0);
+  EXPECT_EQ(adapter_bytes(), undisturbed);
+}
+
 // Quantised anew at each start, the weights must be the same ones, and no others be gone on with.
 TEST_F(SftTest, FourBitWeightsAreTheSameAfterGoingOn) {
   const std::vector<std::string> quantized = {"--quant-bits", "4", "--gradient-checkpointing"};

@@ -117,48 +117,6 @@ TEST_F(LoadTest, NamesEveryMistakeWithItsPlace) {
                           "6:11 lora.r must be at least 1, not 0"));
 }
 
-TEST_F(LoadTest, ReadsAListOfStructures) {
-  write("run.yaml",
-        "model: {base: m}\ndata:\n  mix:\n    - {path: [~/a.jsonl, b.jsonl], weight: 0.7}\n"
-        "    - path: \"${WHERE}/c.jsonl\"\n      name: \"{plant}\"\n      format: text\n"
-        "      fields: {text: body}\n      weight: null\n");
-  inputs_.files = {"run.yaml"};
-  inputs_.environment["WHERE"] = "there";
-  inputs_.environment["HOME"] = "/home/me";
-  const LoadedConfig loaded = load_config(inputs_);
-  EXPECT_THAT(messages(loaded), IsEmpty());
-  const auto& mix = loaded.config.data.mix;
-  ASSERT_EQ(mix.size(), 2u);
-  EXPECT_THAT(mix[0].path, ElementsAre("/home/me/a.jsonl", "b.jsonl"));
-  EXPECT_EQ(mix[0].weight, 0.7);
-  EXPECT_EQ(mix[0].format, std::nullopt);
-  EXPECT_THAT(mix[1].path, ElementsAre("there/c.jsonl"));
-  EXPECT_EQ(mix[1].weight, 1.0);
-  EXPECT_EQ(mix[1].format, DataFormat::text);
-  EXPECT_EQ(mix[1].fields_named.at("text"), "body");
-  EXPECT_THAT(origin_text(loaded.origins.at("data.mix[1]")), HasSubstr("run.yaml:5:"));
-}
-
-TEST_F(LoadTest, NamesThePlaceInAListOfStructures) {
-  const std::string start = "model: {base: m}\ndata:\n  mix:\n    - {path: a.jsonl}\n    - ";
-  EXPECT_THAT(problems_of(start + "{path: b.jsonl, weight: 0}\n"),
-              ElementsAre("5:31 data.mix[1].weight must be at least 0.000001, not 0"));
-  EXPECT_THAT(problems_of(start + "{path: b.jsonl, wieght: 1}\n"),
-              ElementsAre("5:23 data.mix[1].wieght is no key of it | did you mean weight?"));
-  EXPECT_THAT(problems_of(start + "b.jsonl\n"),
-              ElementsAre("5:7 data.mix[1] must be a map with keys of path, weight, name, format, "
-                          "fields, roles"));
-  EXPECT_THAT(problems_of(start + "{weight: 1}\n"),
-              ElementsAre("5:7 data.mix[1] has no path, so there is nothing to take from it | "
-                          "{path: a.jsonl, weight: 0.7}"));
-  EXPECT_THAT(problems_of(start + "{path: b.jsonl, fields: {question: prompt}}\n"),
-              ElementsAre(HasSubstr("5:7 data.mix[1] fields: \"question\" is no key of a row")));
-  EXPECT_THAT(problems_of(start + "{path: \"{owl}.jsonl\"}\n"),
-              ElementsAre("5:7 data.mix[1]: {owl} has no value | set generate.vars.owl"));
-  EXPECT_THAT(problems_of("model: {base: m}\ndata: {path: a.jsonl, mix: [{path: b.jsonl}]}\n"),
-              ElementsAre(HasSubstr("data.mix and data.path both say what is trained on")));
-}
-
 TEST_F(LoadTest, SuggestsWhatMayHaveBeenMeant) {
   EXPECT_THAT(problems_of("trian: {}\n"),
               ElementsAre("1:1 unknown key trian | did you mean train?"));
@@ -550,6 +508,7 @@ TEST_F(LoadTest, LoadsTheDockerGuidesFile) {
   const RunConfig& config = loaded.config;
   EXPECT_EQ(config.paths.outputs_dir, "outputs");
   EXPECT_EQ(config.data.sample_size, 1000000);
+  EXPECT_TRUE(config.data.save_splits);
   EXPECT_EQ(config.data.test_size, 0.05);
   EXPECT_EQ(config.data.cutoff_len, 512);
   EXPECT_EQ(config.data.seed, 7);
@@ -576,12 +535,10 @@ TEST_F(LoadTest, LoadsTheDockerGuidesFile) {
     names.push_back(std::to_string(problem.at.line) + " " +
                     problem.message.substr(0, problem.message.find(" is not built yet")));
   }
-  EXPECT_THAT(names,
-              ElementsAre("5 paths.prepared_dir", "13 preprocess.dataset_name (data.dataset_name)",
-                          "15 preprocess.filter_langs (data.filter_langs)",
-                          "19 preprocess.save_splits (data.save_splits)",
-                          "20 preprocess.max_workers (data.max_workers)",
-                          "47 export.include_adapter_weights", "50 serve.host"));
+  EXPECT_THAT(names, ElementsAre("13 preprocess.dataset_name (data.dataset_name)",
+                                 "15 preprocess.filter_langs (data.filter_langs)",
+                                 "20 preprocess.max_workers (data.max_workers)",
+                                 "47 export.include_adapter_weights", "50 serve.host"));
 }
 
 // Row D-14: every flag of the guide's training command either sets its field or is refused by name.

@@ -27,7 +27,7 @@ std::vector<std::string> turns_of(const std::string& chat_template,
   EXPECT_TRUE(model) << (model ? "" : model.error().message);
   const auto encoder = ChatEncoder::create(model->tokenizer(), *model->chat_template(), train_on);
   if (!encoder) return {"error: " + encoder.error().message};
-  const auto rendered = encoder->render(messages);
+  const auto rendered = encoder->render(messages, 0);
   if (!rendered) return {"error: " + rendered.error().message};
   std::vector<std::string> turns;
   for (const TextSpan turn : rendered->turns) {
@@ -151,7 +151,7 @@ TEST(ChatTest, MasksTokensByTheirPlaceInTheWholeText) {
       ChatEncoder::create(model->tokenizer(), *model->chat_template(), TrainOn::assistant);
   ASSERT_TRUE(encoder);
   const std::vector<Message> messages = {{"user", "hello"}, {"assistant", "hello \u20ac"}};
-  const auto example = encoder->encode(messages);
+  const auto example = encoder->encode(messages, 0);
   ASSERT_TRUE(example);
   EXPECT_EQ(example->ids.size(), example->trained.size());
   std::vector<TokenId> trained;

@@ -26,7 +26,7 @@ class DataReportTest : public testing::Test {
   DataReport examine() {
     const auto model = TextModel::load(files_.folder(), kToday);
     EXPECT_TRUE(model);
-    auto report = examine_data(config_, *model);
+    auto report = examine_data(config_, *model, LookForNear::yes);
     if (report) return std::move(*report);
     ADD_FAILURE() << located_message(report.error());
     return {};
@@ -115,6 +115,17 @@ TEST_F(DataReportTest, CountsWhatACutCosts) {
   EXPECT_EQ(report.tokens_beyond(longest - 5), 5);
   EXPECT_EQ(report.length_at(0), report.lengths.front());
   EXPECT_EQ(DataReport{}.length_at(0.5), 0);
+}
+
+TEST_F(DataReportTest, NamesBothRowsThatAreNearlyTheSame) {
+  const std::string text = "one two three four five six seven eight nine ten eleven twelve";
+  write_data(row("something else") + row(text) + row(text + " thirteen"));
+  const DataFinding near = finding();
+  EXPECT_THAT(near.what, HasSubstr("nearly the same"));
+  EXPECT_FALSE(near.is_error);
+  EXPECT_EQ(near.first.line, 3);
+  ASSERT_TRUE(near.like);
+  EXPECT_EQ(near.like->line, 2);
 }
 
 }  // namespace

@@ -372,5 +372,72 @@ TEST_F(DatasetTest, KnowsTheIdsToPadAndToStopWith) {
   EXPECT_EQ(model->pad_id(), 261);
 }
 
+TEST_F(DatasetTest, LeavesOutWhatIsNearlyTheSame) {
+  const std::string question = "what would you say of the weather in the mountains today";
+  const std::string long_answer =
+      "answer 1 it is fine up there and down here too so take a coat and a hat and a bottle with "
+      "you and be back before the sun is gone behind the ridge or the night will find you far "
+      "from home";
+  std::string other = long_answer;
+  other.replace(7, 1, "2");
+  DataConfig config;
+  config.path = {write("a.jsonl", row(long_answer, question) + row(other, question) +
+                                      row("answer 3", question) + row("answer 3", question))};
+  config.dedup = Dedup::exact;
+  EXPECT_THAT(load(config)->train, SizeIs(3));
+  config.dedup = Dedup::near;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  EXPECT_THAT(numbers(data->train), testing::ElementsAre(1, 3));
+  EXPECT_EQ(data->train_counts.duplicates, 2);
+  // A row that is near to a held-out one is not trained on.
+  config.val_path = write("b.jsonl", row(long_answer, question));
+  EXPECT_THAT(numbers(load(config)->train), testing::ElementsAre(3));
+}
+
+TEST_F(DatasetTest, KeepsTheRowsOfBothPartsAsTheyWereGiven) {
+  std::string text;
+  for (int i = 0; i < 8; ++i) {
+    text += R"({"id": )" + std::to_string(i) +
+            R"(,  "messages": [{"role": "user", "content": "q"},)" +
+            R"({"role": "assistant", "content": "answer )" + std::to_string(i) + "\"}]}\r\n";
+  }
+  DataConfig config;
+  config.path = {write("a.jsonl", text)};
+  config.test_size = 0.25;
+  config.max_train_samples = 4;
+  EXPECT_THAT(load(config)->train_rows, IsEmpty());
+  config.save_splits = true;
+  auto data = load(config);
+  ASSERT_TRUE(data);
+  ASSERT_THAT(data->train_rows, SizeIs(4));
+  ASSERT_THAT(data->validation_rows, SizeIs(2));
+  EXPECT_THAT(text, HasSubstr(data->train_rows[0] + "\r\n"));
+  const std::filesystem::path folder = files_.folder() / "run/data";
+  ASSERT_TRUE(write_splits(*data, folder));
+  // What is written is read as the same rows.
+  DataConfig again;
+  again.path = {folder / "train.jsonl"};
+  again.val_path = folder / "validation.jsonl";
+  const auto same = load(again);
+  ASSERT_TRUE(same) << located_message(same.error());
+  EXPECT_EQ(numbers(same->train), numbers(data->train));
+  EXPECT_EQ(numbers(same->validation), numbers(data->validation));
+}
+
+TEST_F(DatasetTest, KeepsTheRowsOfAListAndOfAMixAsOftenAsTheyAreTrainedOn) {
+  DataConfig config;
+  config.mix = {part({write("a.jsonl", R"([{"text": "answer 1",  "n": 1}])")}),
+                part({write_rows("b.jsonl", 2, 3)})};
+  config.mix_strategy = MixStrategy::all_exhausted;
+  config.save_splits = true;
+  const auto data = load(config);
+  ASSERT_TRUE(data);
+  ASSERT_EQ(data->train_rows.size(), data->train.size());
+  EXPECT_EQ(
+      std::count(data->train_rows.begin(), data->train_rows.end(), R"({"text":"answer 1","n":1})"),
+      data->sources[0].rows);
+}
+
 }  // namespace
 }  // namespace mayfly

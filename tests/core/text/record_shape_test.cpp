@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include "core/text/records.h"
 #include "tests/core/text/tiny_model.h"
@@ -12,6 +13,16 @@ namespace mayfly {
 namespace {
 
 using testing::ElementsAre;
+
+// With the checksum that the command-line tool adds.
+std::string packed_by_zstd(const std::string& text) {
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  ZSTD_CCtx* const context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+  packed.resize(ZSTD_compress2(context, packed.data(), packed.size(), text.data(), text.size()));
+  ZSTD_freeCCtx(context);
+  return packed;
+}
 
 Record only(std::string json, DataFormat format = DataFormat::automatic) {
   std::erase(json, '\n');
@@ -161,6 +172,46 @@ TEST(RecordShapeTest, AFileMayBeCompressed) {
   const auto cut = read_records(path + ".gz", DataFormat::automatic, 0);
   ASSERT_FALSE(cut);
   EXPECT_EQ(cut.error().kind, ErrorKind::bad_data);
+}
+
+TEST(RecordShapeTest, AFileMayBePackedByZstandard) {
+  TinyModel files;
+  std::string text;
+  for (int i = 0; i < 50000; ++i) text += "{\"text\": \"row " + std::to_string(i) + "\"}\n";
+  const std::string path = files.write("data.jsonl.zst", packed_by_zstd(text));
+  const auto records = read_records(path, DataFormat::automatic, 0);
+  ASSERT_TRUE(records) << located_message(records.error());
+  ASSERT_EQ(records->records.size(), 50000u);
+  EXPECT_EQ(std::get<PlainText>(records->records.back().content).text, "row 49999");
+  // Files that were appended to each other, and one frame that readers skip.
+  const std::string skipped("\x50\x2a\x4d\x18\x03\x00\x00\x00???", 11);
+  files.write("data.jsonl.zst", skipped + packed_by_zstd("{\"text\": \"a\"}\n") +
+                                    packed_by_zstd("{\"text\": \"b\"}\n"));
+  EXPECT_EQ(read_records(path, DataFormat::automatic, 0)->records.size(), 2u);
+}
+
+TEST(RecordShapeTest, ADamagedZstandardFileIsAnErrorWithItsName) {
+  TinyModel files;
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "{\"text\": \"row " + std::to_string(i) + "\"}\n";
+  const std::string whole = packed_by_zstd(text);
+  const auto error_of = [&](const std::string& bytes) {
+    const std::string path = files.write("data.jsonl.zst", bytes);
+    const auto records = read_records(path, DataFormat::automatic, 0);
+    EXPECT_FALSE(records);
+    if (records) return std::string();
+    EXPECT_EQ(records.error().at.file, path);
+    EXPECT_EQ(records.error().kind, ErrorKind::bad_data);
+    return records.error().message;
+  };
+  // Cut anywhere, also between a frame's last block and its checksum.
+  for (const std::size_t size : {5ul, whole.size() / 2, whole.size() - 5, whole.size() - 1}) {
+    EXPECT_THAT(error_of(whole.substr(0, size)), testing::HasSubstr("cut short")) << size;
+  }
+  std::string damaged = whole;
+  damaged[damaged.size() - 2] ^= 1;  // of the checksum
+  EXPECT_THAT(error_of(damaged), testing::HasSubstr("cannot be read"));
+  EXPECT_THAT(error_of(whole + "rest"), testing::HasSubstr("cannot be read"));
 }
 
 }  // namespace

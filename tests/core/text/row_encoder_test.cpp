@@ -115,5 +115,38 @@ TEST_F(RowEncoderTest, AModelWithoutATemplateReadsTextsButNoChats) {
   EXPECT_EQ(chat.error().kind, ErrorKind::unsupported);
 }
 
+// As TRL does with completion_only_loss: whoever says it, and what the template writes after it.
+TEST_F(RowEncoderTest, OfAPromptWithACompletionAllOfTheCompletionIsTrained) {
+  config_.train_on = TrainOn::completion;
+  const std::vector<Message> turns = {
+      {"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}, {"user", "e"}};
+  const auto last = encode({Conversation{{turns.begin(), turns.begin() + 4}, 3}, 1});
+  ASSERT_TRUE(last) << located_message(last.error());
+  EXPECT_EQ(decoded(*last, 1), "d<|im_end|>\n");
+  EXPECT_THAT(decoded(*last, 0), testing::EndsWith("c<|im_end|>\n<|im_start|>assistant\n"));
+  const auto more = encode({Conversation{turns, 1}, 1});
+  ASSERT_TRUE(more);
+  EXPECT_EQ(decoded(*more, 1),
+            "b<|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\nd<|im_end|>\n"
+            "<|im_start|>user\ne<|im_end|>\n");
+  config_.system_prompt = "be kind";
+  EXPECT_EQ(decoded(*encode({Conversation{{turns.begin(), turns.begin() + 2}, 1}, 1}), 1),
+            "b<|im_end|>\n");
+  EXPECT_EQ(decoded(*encode({PromptedText{"say: ", "hello"}, 1}), 1), " hello<|im_end|>");
+}
+
+TEST_F(RowEncoderTest, WithoutAPromptThereIsNoCompletion) {
+  config_.train_on = TrainOn::completion;
+  const auto chat = encode({Conversation{{{"user", "q"}, {"assistant", "a"}}}, 1});
+  ASSERT_FALSE(chat);
+  EXPECT_EQ(chat.error().kind, ErrorKind::bad_data);
+  EXPECT_THAT(chat.error().message, HasSubstr("train_on: completion"));
+  EXPECT_THAT(encode({PlainText{"hello"}, 1}).error().message, HasSubstr("is a text"));
+  EXPECT_TRUE(encode({TokenRow{{1, 2}, {0, 1}}, 1}));
+  files_.write("tokenizer_config.json",
+               nlohmann::json{{"chat_template", "{{ messages | length }}"}}.dump());
+  EXPECT_FALSE(encode({Conversation{{{"user", "q"}, {"assistant", "a"}}, 1}, 1}));
+}
+
 }  // namespace
 }  // namespace mayfly
