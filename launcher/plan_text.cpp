@@ -103,6 +103,10 @@ std::string machine_line(const PlannedRun& planned) {
   if (offer.price.per_hour.micros == 0) return text + ", free";
   text += ", " + format_usd(offer.price.per_hour) + " per instance-hour";
   if (here) text += " (as given)";
+  if (!here && planned.offers.front().disk_gb_month) {
+    text += " with its disk of " + std::to_string(planned.offers.front().disk_gb) +
+            " GB and its address";
+  }
   if (offer.gpu_count > 1) {
     text +=
         " (" + format_usd(Usd{offer.price.per_hour.micros / offer.gpu_count}) + " per GPU-hour)";

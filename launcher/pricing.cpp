@@ -53,15 +53,21 @@ void weigh_on_gpu(PlannedRun& planned, const Offer& offer) {
 }
 
 // Libraries, model, system and checkpoints beside each other.
-void weigh_disk(PlannedRun& planned, const Offer& offer) {
+std::int64_t disk_needed(const PlannedRun& planned, const std::vector<PlannedWheel>& runtime) {
   constexpr std::int64_t kSystemAndCheckpoints = 8'000'000'000;
-  const std::int64_t needed =
-      disk_bytes(planned.plan.runtime) + planned.model_bytes + kSystemAndCheckpoints;
-  if (offer.disk_gb <= 0 || needed <= kGigabyte * offer.disk_gb) return;
-  planned.mistakes.push_back("the run needs about " + format_gb(needed) + " of disk, " +
-                             format_gb(disk_bytes(planned.plan.runtime)) +
-                             " of it for the trainer's libraries, and this machine has " +
-                             std::to_string(offer.disk_gb) + " GB");
+  return disk_bytes(runtime) + planned.model_bytes + kSystemAndCheckpoints;
+}
+
+void weigh_disk(PlannedRun& planned, const Offer& offer) {
+  const std::int64_t needed = disk_needed(planned, planned.plan.runtime);
+  const int left_gb = offer.disk_gb - offer.image_gb;
+  if (offer.disk_gb <= 0 || needed <= kGigabyte * left_gb) return;
+  std::string text = "the run needs about " + format_gb(needed) + " of disk, " +
+                     format_gb(disk_bytes(planned.plan.runtime)) +
+                     " of it for the trainer's libraries, and this machine has " +
+                     std::to_string(std::max(left_gb, 0)) + " GB";
+  if (offer.image_gb > 0) text += " beside its system's " + std::to_string(offer.image_gb);
+  planned.mistakes.push_back(text + (offer.disk_gb_month ? ": a larger --disk-gb" : ""));
 }
 
 // What is paid for and not used.
@@ -125,10 +131,17 @@ void note_unused_wishes(const InstanceConfig& instance, std::vector<std::string>
   add(instance.min_upload_mbps.has_value(), "min_upload_mbps");
   add(instance.min_download_mbps.has_value(), "min_download_mbps");
   add(instance.nvlink.has_value(), "nvlink");
+  add(instance.disk_gb.has_value(), "disk_gb");
   if (!names.empty()) notes.push_back("the machine is taken as it is; not used: " + names);
 }
 
 }  // namespace
+
+int disk_gb_for(const PlannedRun& planned) {
+  constexpr double kMore = 1.2;
+  const auto needed = static_cast<double>(disk_needed(planned, pinned_runtime(true)));
+  return static_cast<int>(std::ceil(needed * kMore / static_cast<double>(kGigabyte)));
+}
 
 Status put_on_host(PlannedRun& planned, const std::vector<KnownRun>& known,
                    const std::filesystem::path& state_dir) {

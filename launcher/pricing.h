@@ -11,6 +11,9 @@
 
 namespace mayfly {
 
+// What a machine with GPUs needs of disk beside its image, with a fifth to spare.
+int disk_gb_for(const PlannedRun& planned);
+
 // Fills in plan.offer, plan.estimate, memory, and adds to notes and mistakes. `known` may have a
 // run that measured the speed. Error: guard (above limits.max_cost_per_launch).
 Status put_on(PlannedRun& planned, const Offer& offer, const std::vector<KnownRun>& known);

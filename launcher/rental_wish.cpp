@@ -54,8 +54,8 @@ Result<std::string> provider_for(const RunConfig& config, const Environment& env
                "name one with --provider, or local for this machine"};
 }
 
-Result<OfferWish> wish_for(const InstanceConfig& instance, const std::string& provider,
-                           bool all_configs) {
+Result<OfferWish> wish_for(const RunConfig& config, const std::string& provider, bool all_configs) {
+  const InstanceConfig& instance = config.instance;
   OfferWish wish;
   wish.provider = provider;
   wish.gpus = instance.gpu;
@@ -67,6 +67,7 @@ Result<OfferWish> wish_for(const InstanceConfig& instance, const std::string& pr
   wish.min_upload_mbps = instance.min_upload_mbps;
   wish.min_download_mbps = instance.min_download_mbps;
   wish.nvlink = instance.nvlink;
+  if (instance.disk_gb) wish.disk_gb = static_cast<int>(*instance.disk_gb);
   wish.spot = instance.spot.value_or(provider == "aws");
   for (const auto& [key, value] : instance.where) {
     if (key != "city") {
@@ -89,7 +90,7 @@ Result<OfferWish> wish_for(const InstanceConfig& instance, const std::string& pr
   } else if (instance.num_gpus) {
     wish.counts = {static_cast<int>(*instance.num_gpus)};
   } else if (wish.instance_type.empty()) {
-    wish.counts = {1};
+    wish.counts = {static_cast<int>(config.train.devices)};
   }
   return wish;
 }

@@ -273,8 +273,9 @@ Status choose_machine(const CommandLine& line, const Environment& environment, P
                       const std::vector<KnownRun>& known, Desk& desk) {
   const RunConfig& config = planned.plan.config;
   const std::string provider(enum_name(config.provider));
-  Result<OfferWish> wish = wish_for(config.instance, provider, line.run.all_configs);
+  Result<OfferWish> wish = wish_for(config, provider, line.run.all_configs);
   if (!wish) return wish.error();
+  wish->work_disk_gb = disk_gb_for(planned);
   must_fit(*wish, planned.architecture, config, planned.train.longest_sequence);
   Selector selector;
   selector.yes = desk.flags.yes;

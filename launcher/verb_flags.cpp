@@ -156,6 +156,9 @@ void VerbParser::add_offers() {
   };
   either("nvlink", wish.nvlink, "Only with NVLink between the GPUs; or only without");
   either("spot", wish.spot, "Only what may be taken away; or only what may not");
+  app_.add_option("--disk-gb", wish.disk_gb, "Only with so much disk; made so large at aws")
+      ->type_name("GB")
+      ->check(CLI::PositiveNumber);
   app_.add_option("--fits", line_.offers.fits, "Say where an adapter of this model can be trained")
       ->type_name("MODEL");
   app_.add_flag("--wide", line_.offers.wide, "More columns");

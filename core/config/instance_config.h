@@ -28,6 +28,7 @@ struct InstanceConfig {
   std::optional<double> min_upload_mbps;
   std::optional<double> min_download_mbps;
   std::optional<bool> nvlink;
+  std::optional<std::int64_t> disk_gb;
   std::int64_t retry_offers = 3;
   std::chrono::seconds boot_timeout{900};
 
@@ -48,7 +49,7 @@ struct InstanceConfig {
                           "lambda A100.",
                    .flag = "--gpu"});
     field("num_gpus", &Self::num_gpus,
-          FieldDoc{.doc = "GPUs of the machine; one of them trains, so the default is 1.",
+          FieldDoc{.doc = "GPUs of the machine; default: as many as train.devices.",
                    .flag = "--num-gpus",
                    .at_least = 1,
                    .at_most = 1024});
@@ -85,6 +86,13 @@ struct InstanceConfig {
     field("nvlink", &Self::nvlink,
           FieldDoc{.doc = "Only with NVLink between the GPUs; false: only without.",
                    .flag = "--nvlink"});
+    field("disk_gb", &Self::disk_gb,
+          FieldDoc{.doc = "Only with so much disk; at aws the machine's disk is made so large. "
+                          "Default there: 150, and more where the run needs it.",
+                   .unit = "GB",
+                   .flag = "--disk-gb",
+                   .at_least = 1,
+                   .at_most = 16384});
     field("retry_offers", &Self::retry_offers,
           FieldDoc{.doc = "So many further offers are tried when the chosen machine is taken.",
                    .at_least = 0,

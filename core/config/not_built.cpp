@@ -26,7 +26,6 @@ constexpr std::array kKeys = {
     Row{"providers", kLocalOnly},
     Row{"instance.id", "a host that is not ours is never ended"},
     Row{"instance.zone", kLocalOnly},
-    Row{"instance.disk_gb", kLocalOnly},
     Row{"instance.volume_id", kLocalOnly},
     Row{"instance.volume_gb", kLocalOnly},
     Row{"instance.destroy_volume", kLocalOnly, "false"},

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/provider/ec2_answer.h"
 #include "core/provider/ec2_prices.h"
+#include "core/provider/offer_choice.h"
 #include "core/sha256.h"
 #include "core/url.h"
 
@@ -19,7 +20,8 @@ namespace {
 
 constexpr std::size_t kUserDataMostBytes = 16384;  // before encoding; EC2 User Guide
 constexpr std::chrono::seconds kBillingStep = 1s;
-constexpr int kDiskGb = 150;  // the image takes 65, a 7B model and its checkpoints 40
+constexpr int kImageGb = 65;  // what a disk must hold at least; AWS refuses smaller ones
+constexpr int kDiskGb = 150;  // beside the image a 7B model and its checkpoints take 40
 // AWS's own images with driver and CUDA; the owner is Amazon.
 constexpr const char* kImageOwner = "898082745236";
 constexpr const char* kImageName = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) *";
@@ -143,19 +145,23 @@ Status Ec2Provider::add_offers(const std::string& region, std::vector<Offer>& of
   const auto on_demand = on_demand_prices(region);
   if (!on_demand) log_warn("no on-demand prices of AWS: " + on_demand.error().message);
 
+  const auto add = [&](Offer offer, Usd machine) {
+    offer.price = {Usd{machine.micros + kEc2AddressPerHour.micros}, kBillingStep};
+    offer.image_gb = kImageGb;
+    offer.disk_gb_month = gp3_gb_month(region);
+    offers.push_back(with_disk(std::move(offer), kDiskGb));
+  };
   for (Offer& offer : types) {
     offer.region = region;
     if (on_demand && on_demand->count(offer.instance_type) != 0) {
-      offer.price = {on_demand->at(offer.instance_type), kBillingStep};
-      offers.push_back(offer);
+      add(offer, on_demand->at(offer.instance_type));
     }
     for (const SpotPrice& price : *spot) {
       if (price.instance_type != offer.instance_type) continue;
       Offer in_zone = offer;
       in_zone.zone = price.zone;
       in_zone.spot = true;
-      in_zone.price = {price.per_hour, kBillingStep};
-      offers.push_back(std::move(in_zone));
+      add(std::move(in_zone), price.per_hour);
     }
   }
   return Unit{};
@@ -213,21 +219,22 @@ Result<Ec2Provider::Fields> Ec2Provider::create_fields(const InstanceSpec& spec)
   if (!image) return image.error();
   const Result<std::string> key = key_in(offer.region, spec.ssh_public_key);
   if (!key) return key.error();
-  Fields fields = {{"Action", "RunInstances"},
-                   {"Version", "2016-11-15"},
-                   {"ImageId", *image},
-                   {"InstanceType", offer.instance_type},
-                   {"MinCount", "1"},
-                   {"MaxCount", "1"},
-                   {"InstanceInitiatedShutdownBehavior", "terminate"},
-                   {"MetadataOptions.HttpTokens", "required"},
-                   {"MetadataOptions.HttpPutResponseHopLimit", "2"},
-                   {"MetadataOptions.HttpEndpoint", "enabled"},
-                   {"MetadataOptions.InstanceMetadataTags", "enabled"},
-                   {"BlockDeviceMapping.1.DeviceName", "/dev/sda1"},
-                   {"BlockDeviceMapping.1.Ebs.VolumeSize", std::to_string(kDiskGb)},
-                   {"BlockDeviceMapping.1.Ebs.VolumeType", "gp3"},
-                   {"BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true"}};
+  Fields fields = {
+      {"Action", "RunInstances"},
+      {"Version", "2016-11-15"},
+      {"ImageId", *image},
+      {"InstanceType", offer.instance_type},
+      {"MinCount", "1"},
+      {"MaxCount", "1"},
+      {"InstanceInitiatedShutdownBehavior", "terminate"},
+      {"MetadataOptions.HttpTokens", "required"},
+      {"MetadataOptions.HttpPutResponseHopLimit", "2"},
+      {"MetadataOptions.HttpEndpoint", "enabled"},
+      {"MetadataOptions.InstanceMetadataTags", "enabled"},
+      {"BlockDeviceMapping.1.DeviceName", "/dev/sda1"},
+      {"BlockDeviceMapping.1.Ebs.VolumeSize", std::to_string(std::max(offer.disk_gb, kImageGb))},
+      {"BlockDeviceMapping.1.Ebs.VolumeType", "gp3"},
+      {"BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true"}};
   if (!key->empty()) fields.emplace_back("KeyName", *key);
   if (!spec.user_data.empty()) fields.emplace_back("UserData", base64_encode(spec.user_data));
   if (!offer.zone.empty()) fields.emplace_back("Placement.AvailabilityZone", offer.zone);

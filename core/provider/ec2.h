@@ -2,8 +2,10 @@
 //
 // Money: a spot price is a text of dollars an hour for the whole instance, from
 // DescribeSpotPriceHistory, one for each availability zone; it drifts while a machine runs. The
-// on-demand price comes from the Price List service (ec2_prices.h). Neither is in what EC2 says of
-// a machine, so it goes into a tag. Billing is by the second, 60 at least; disks are billed apart.
+// on-demand price comes from the Price List service (ec2_prices.h). Disk and public address are
+// billed beside the machine; an offer's price holds all three (not what leaves the machine, free up
+// to 100 GB a month). None of it is in what EC2 says of a machine, so the sum goes into a tag.
+// Billing is by the second, 60 at least.
 // Limits: InstanceInitiatedShutdownBehavior=terminate, sent with create and read back. With it a
 // machine that powers off is gone, so the boot fuse needs neither key nor network. A spot machine
 // is one-time: nothing starts it again.

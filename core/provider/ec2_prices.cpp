@@ -26,6 +26,11 @@ std::optional<Usd> on_demand(const json& product) {
 
 }  // namespace
 
+Usd gp3_gb_month(const std::string& region) {
+  const bool is_cheap = region == "us-east-1" || region == "us-east-2" || region == "us-west-2";
+  return Usd{is_cheap ? 80'000 : 152'000};
+}
+
 std::string price_question(const std::string& region, const std::string& next) {
   const auto filter = [](const char* field, const std::string& value) {
     return json{{"Type", "TERM_MATCH"}, {"Field", field}, {"Value", value}};

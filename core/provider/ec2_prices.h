@@ -1,5 +1,5 @@
 // What EC2's machines cost on demand, from the Price List service (GetProducts), which is another
-// service than EC2 and in one region for all.
+// service than EC2 and in one region for all; and what is billed beside them.
 #pragma once
 
 #include <map>
@@ -20,5 +20,14 @@ struct PricePage {
 };
 // Error: corrupt. Odd rows are left out.
 Result<PricePage> read_price_page(const std::string& body);
+
+// A public IPv4 address, an hour, in every region (since February 2024; AWS's own blog on public
+// IPv4 addresses).
+inline constexpr Usd kEc2AddressPerHour{5'000};
+
+// What a GB of a gp3 disk costs a month. Exact where most machines are (0.08 USD); elsewhere the
+// dearest region's, São Paulo's, so that a limit is never passed. Billed by the second, a month
+// being 720 hours (aws.amazon.com/ebs/pricing).
+Usd gp3_gb_month(const std::string& region);
 
 }  // namespace mayfly

@@ -95,8 +95,22 @@ std::vector<Test> tests_of(const OfferWish& wish) {
     tests.push_back({*wish.spot ? "--spot" : "--no-spot",
                      [yes = *wish.spot](const Offer& offer) { return offer.spot == yes; }});
   }
+  if (wish.disk_gb) {
+    tests.push_back(
+        {"--disk-gb " + std::to_string(*wish.disk_gb),
+         [least = *wish.disk_gb](const Offer& offer) { return offer.disk_gb >= least; }});
+  }
   if (wish.fits) tests.push_back({wish.fits_flag, wish.fits});
   return tests;
+}
+
+// With disks as wished for, and the prices that go with them.
+std::vector<Offer> with_disks(std::vector<Offer> offers, const OfferWish& wish) {
+  for (Offer& offer : offers) {
+    const int enough = std::max(offer.disk_gb, offer.image_gb + wish.work_disk_gb);
+    offer = with_disk(std::move(offer), wish.disk_gb.value_or(enough));
+  }
+  return offers;
 }
 
 auto rank(const Offer& offer) {
@@ -133,16 +147,17 @@ std::optional<Relaxed> without(const std::vector<Offer>& offers, const std::vect
 std::vector<Offer> choose_offers(const std::vector<Offer>& offers, const OfferWish& wish) {
   const std::vector<Test> tests = tests_of(wish);
   std::vector<Offer> chosen;
-  for (const Offer& offer : offers) {
+  for (Offer& offer : with_disks(offers, wish)) {
     const bool fits =
         std::all_of(tests.begin(), tests.end(), [&](const Test& test) { return test.fits(offer); });
-    if (fits) chosen.push_back(offer);
+    if (fits) chosen.push_back(std::move(offer));
   }
   std::sort(chosen.begin(), chosen.end(), cheaper);
   return chosen;
 }
 
-std::vector<Relaxed> relaxed_offers(const std::vector<Offer>& offers, const OfferWish& wish) {
+std::vector<Relaxed> relaxed_offers(const std::vector<Offer>& all, const OfferWish& wish) {
+  const std::vector<Offer> offers = with_disks(all, wish);
   const std::vector<Test> tests = tests_of(wish);
   std::vector<Relaxed> relaxed;
   for (std::size_t a = 0; a < tests.size(); ++a) {
@@ -174,6 +189,17 @@ std::string wishes_text(const OfferWish& wish) {
   std::string text;
   for (const Test& test : tests_of(wish)) text += (text.empty() ? "" : ", ") + test.flag;
   return text;
+}
+
+Offer with_disk(Offer offer, int disk_gb) {
+  constexpr std::int64_t kHoursAMonth = 720;
+  if (!offer.disk_gb_month) return offer;
+  const auto per_hour = [&](std::int64_t gb) {
+    return (offer.disk_gb_month->micros * gb + kHoursAMonth - 1) / kHoursAMonth;
+  };
+  offer.price.per_hour.micros += per_hour(disk_gb) - per_hour(offer.disk_gb);
+  offer.disk_gb = disk_gb;
+  return offer;
 }
 
 std::string gpus_text(const Offer& offer) {

@@ -27,14 +27,21 @@ struct OfferWish {
   std::optional<double> min_download_mbps;
   std::optional<bool> nvlink;
   std::optional<bool> spot;
+  std::optional<int> disk_gb;  // a disk that is made with the machine is made so large
+  int work_disk_gb = 0;        // else that one has room for so much beside its image
   // What the work itself asks for, such as memory; `fits_flag` names it among the wishes.
   std::function<bool(const Offer&)> fits = {};
   std::string fits_flag = {};
 };
 
-// Those that fulfil every wish, the cheapest per instance-hour first; of one price, the one with
-// more GPU memory in all first, then by name, so that the order is always the same.
+// Those that fulfil every wish, with the disks that are wished for, the cheapest per instance-hour
+// first; of one price, the one with more GPU memory in all first, then by name, so that the order
+// is always the same.
 std::vector<Offer> choose_offers(const std::vector<Offer>& offers, const OfferWish& wish);
+
+// The same with a disk of that size and the price that goes with it, where it is made with the
+// machine; another one is what it is.
+Offer with_disk(Offer offer, int disk_gb);
 
 // What would be there if some wishes were given up.
 struct Relaxed {

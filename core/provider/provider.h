@@ -45,6 +45,10 @@ struct Offer {
   int vcpus = 0;
   int memory_gb = 0;
   int disk_gb = 0;
+  int image_gb = 0;  // of disk_gb, taken by what it boots
+  // Where a disk is made with the machine, as large as is asked for: what a GB of it costs for 720
+  // hours. `price` holds disk_gb of it.
+  std::optional<Usd> disk_gb_month = {};
 };
 
 // What ends an instance without us, kept by the provider: the net below the agent's own limits.

@@ -44,6 +44,10 @@ class ConformanceTest : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(instance) << instance.error().message;
     return instance;
   }
+  // With what is billed beside the machine.
+  Usd all_in(Usd machine) const {
+    return Usd{machine.micros + kind().beside.micros};
+  }
 
   Rig rig_{kind()};
 };
@@ -51,9 +55,9 @@ class ConformanceTest : public testing::TestWithParam<std::string> {
 TEST_P(ConformanceTest, RentsOneMachineAndEndsIt) {
   const auto offers = rig_.offers();
   ASSERT_GE(offers.size(), 3U);
-  EXPECT_EQ(offers.front().price.per_hour, cents(129));
+  EXPECT_EQ(offers.front().price.per_hour, all_in(cents(129)));
   EXPECT_EQ(offers.front().gpu, "A100");
-  EXPECT_EQ(offers.back().price.per_hour, cents(3192));
+  EXPECT_EQ(offers.back().price.per_hour, all_in(cents(3192)));
   EXPECT_EQ(offers.back().gpu, "H100");
   EXPECT_EQ(offers.back().gpu_count, 8);
   EXPECT_EQ(offers.back().vram_gb, 80);
@@ -64,7 +68,7 @@ TEST_P(ConformanceTest, RentsOneMachineAndEndsIt) {
   EXPECT_EQ(instance->run_id, "0123456789ab");
   EXPECT_FALSE(instance->address.empty());
   EXPECT_FALSE(instance->ssh_user.empty());
-  EXPECT_EQ(instance->price.per_hour, cents(129));
+  EXPECT_EQ(instance->price.per_hour, all_in(cents(129)));
   EXPECT_EQ(creates(), 1);
 
   const Status gone =

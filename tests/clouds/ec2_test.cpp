@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "core/provider/ec2_answer.h"
+#include "core/provider/ec2_prices.h"
+#include "core/provider/offer_choice.h"
 #include "core/url.h"
 #include "tests/clouds/fake_ec2.h"
 #include "tests/clouds/rig.h"
@@ -31,6 +33,9 @@ class Ec2Test : public testing::Test {
   }
   static std::string token_of(const std::string& body) {
     return body.substr(body.find("ClientToken="));
+  }
+  static Usd with_disk_and_address(Usd machine) {
+    return Usd{machine.micros + FakeEc2::beside(150).micros};
   }
   Rig rig_{cloud_kinds().at(3)};
 };
@@ -58,12 +63,38 @@ TEST_F(Ec2Test, OffersBothMarkets) {
   fake().pages = 2;
   const auto offers = rig_.offers();
   ASSERT_EQ(offers.size(), 7U);
-  EXPECT_EQ(offers[0].price.per_hour, cents(39));
+  EXPECT_EQ(offers[0].price.per_hour, with_disk_and_address(cents(39)));
   EXPECT_TRUE(offers[0].spot);
   EXPECT_EQ(offers[0].zone, "r1b");
   EXPECT_EQ(offers[0].region, "r1");
   EXPECT_FALSE(offers[3].spot);
   EXPECT_EQ(offers[3].memory_gb, 1152);
+}
+
+// AWS bills both beside the machine, and a limit that did not know of them would be passed.
+TEST_F(Ec2Test, CountsDiskAndAddressIntoThePrice) {
+  fake().spot = {{"one r1a", 45}};
+  const Offer offer = rig_.offers().front();
+  EXPECT_EQ(offer.disk_gb, 150);
+  // 150 GB at the dearest region's 0.152 USD for 720 hours, and an address at 0.005.
+  EXPECT_EQ(offer.price.per_hour, Usd{450'000 + 31'667 + 5'000});
+  const Offer large = with_disk(offer, 1000);
+  EXPECT_EQ(large.price.per_hour, Usd{450'000 + 211'112 + 5'000});
+  EXPECT_EQ(with_disk(large, 150).price.per_hour, offer.price.per_hour);
+  EXPECT_EQ(gp3_gb_month("us-east-1"), Usd{80'000});
+}
+
+TEST_F(Ec2Test, MakesTheDiskThatIsAskedForAndNeverOneTheImageDoesNotFit) {
+  InstanceSpec spec;
+  spec.run_id = "0123456789ab";
+  spec.offer = with_disk(rig_.offers().front(), 400);
+  EXPECT_EQ(rig_.provider->create(spec).kind, CreateOutcome::Kind::made);
+  EXPECT_THAT(create_bodies().back(), HasSubstr("Ebs.VolumeSize=400&"));
+  EXPECT_EQ(fake().fleet.all().back().per_hour, spec.offer.price.per_hour);
+  spec.attempt = 2;
+  spec.offer = with_disk(spec.offer, 10);
+  EXPECT_EQ(rig_.provider->create(spec).kind, CreateOutcome::Kind::made);
+  EXPECT_THAT(create_bodies().back(), HasSubstr("Ebs.VolumeSize=65&"));
 }
 
 TEST_F(Ec2Test, OffersSpotAloneWithoutTheRightToAskForPrices) {
@@ -83,7 +114,7 @@ TEST_F(Ec2Test, AsksForASpotMachineOnceAndInItsZone) {
   EXPECT_THAT(body, HasSubstr("InstanceInterruptionBehavior=terminate"));
   EXPECT_THAT(body, HasSubstr("Placement.AvailabilityZone=r1b"));
   EXPECT_THAT(body, Not(HasSubstr("MaxPrice")));
-  EXPECT_EQ(rig_.provider->get("m-1")->price.per_hour, cents(39));
+  EXPECT_EQ(rig_.provider->get("m-1")->price.per_hour, with_disk_and_address(cents(39)));
 }
 
 // runs-on #251: a fall-back that reuses the token is refused, or worse, answered with the old one.

@@ -1,6 +1,8 @@
 #include "tests/clouds/fake_ec2.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +20,9 @@ using nlohmann::json;
 namespace {
 
 using Form = std::map<std::string, std::string>;
+
+constexpr const char* kDiskField = "BlockDeviceMapping.1.Ebs.VolumeSize";
+constexpr int kSnapshotGb = 65;
 
 Form form_of(const std::string& body) {
   Form form;
@@ -91,6 +96,11 @@ FakeAnswer FakeEc2::refusal(int status, const std::string& code, const std::stri
               tag("Message", message) + "</Error></Errors><RequestID>r-1</RequestID></Response>",
           {},
           "text/xml"};
+}
+
+Usd FakeEc2::beside(int disk_gb) {
+  constexpr double kGbMonth = 152'000, kHoursAMonth = 24 * 30, kAddress = 5'000;
+  return Usd{static_cast<std::int64_t>(std::ceil(disk_gb * kGbMonth / kHoursAMonth + kAddress))};
 }
 
 FakeAnswer FakeEc2::no_capacity() const {
@@ -169,12 +179,17 @@ FakeAnswer FakeEc2::run(const FakeRequest& request) {
   const FakeType* const type = type_named(field(form, "InstanceType"));
   if (type == nullptr) return refusal(400, "InvalidParameterValue", "no such type");
   if (field(form, "ImageId") != "ami-new") return refusal(400, "InvalidAMIID.NotFound", "no");
+  if (std::atoi(field(form, kDiskField).c_str()) < kSnapshotGb) {
+    return refusal(400, "InvalidBlockDeviceMapping",
+                   "Volume of size is smaller than snapshot, expect size >= 65GB");
+  }
   std::string id;
   if (before != tokens_.end()) {
     id = before->second.second;
   } else {
     Machine& machine = fleet.add(*type, scope_of(request).region);
     machine.name = field(form, "TagSpecification.1.Tag.1.Value");
+    machine.per_hour.micros += beside(std::atoi(field(form, kDiskField).c_str())).micros;
     for (const auto& [name, value] : form) {
       if (name.starts_with("TagSpecification.1.Tag.") && name.ends_with(".Key")) {
         machine.notes["tag " + value] = field(form, name.substr(0, name.size() - 3) + "Value");

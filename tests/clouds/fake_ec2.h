@@ -16,6 +16,8 @@ class FakeEc2 final : public FakeCloud {
   FakeAnswer no_funds() const override;
   FakeAnswer bad_key() const override;
   FakeAnswer busy(int retry_after_seconds) const override;
+  // What a machine's disk and public address cost an hour in these regions, which are dear ones.
+  static Usd beside(int disk_gb);
   static FakeAnswer refusal(int status, const std::string& code, const std::string& message);
 
   // Spot prices in cents, by "type zone"; the region is the zone without its last letter.

@@ -14,12 +14,13 @@ namespace mayfly {
 namespace {
 
 template <class Fake, class Client>
-CloudKind kind(const std::string& name) {
+CloudKind kind(const std::string& name, Usd beside = {}) {
   return {name, [](VirtualClock& clock) { return std::make_unique<Fake>(clock); },
           [](std::unique_ptr<HttpClient> http, Clock& clock, const CloudAccess& access,
              const ApiPatience& patience) {
             return std::make_unique<Client>(std::move(http), clock, access, patience);
-          }};
+          },
+          beside};
 }
 
 }  // namespace
@@ -29,7 +30,7 @@ const std::vector<CloudKind>& cloud_kinds() {
       kind<FakeShadeform, ShadeformProvider>("shadeform"),
       kind<FakeLambda, LambdaProvider>("lambda"),
       kind<FakeLium, LiumProvider>("lium"),
-      kind<FakeEc2, Ec2Provider>("aws"),
+      kind<FakeEc2, Ec2Provider>("aws", FakeEc2::beside(150)),
   };
   return kinds;
 }

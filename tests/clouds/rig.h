@@ -65,6 +65,7 @@ struct CloudKind {
   std::function<std::unique_ptr<Provider>(std::unique_ptr<HttpClient>, Clock&, const CloudAccess&,
                                           const ApiPatience&)>
       client;
+  Usd beside;  // what is billed an hour beside each machine
 };
 const std::vector<CloudKind>& cloud_kinds();
 

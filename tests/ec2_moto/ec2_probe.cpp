@@ -52,6 +52,7 @@ void rent_one(Provider& provider, Clock& clock, const std::string& run, bool spo
   offer.instance_type = "g5.xlarge";
   offer.region = "us-east-1";
   offer.price.per_hour = cents(101);
+  offer.disk_gb = 200;
   offer.spot = spot;
   if (spot) offer.zone = "us-east-1b";
   InstanceSpec spec;

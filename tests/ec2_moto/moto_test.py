@@ -60,7 +60,7 @@ def main():
         assert attribute("instanceInitiatedShutdownBehavior")["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
         assert base64.b64decode(attribute("userData")["UserData"]["Value"]) == b"#cloud-config\n# of the probe\n"
         volume = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine]}])["Volumes"][0]
-        assert volume["Size"] == 150 and seen["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"], volume
+        assert volume["Size"] == 200 and seen["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"], volume
 
         assert probe(endpoint, "list").split() == [machine]
         assert probe(endpoint, "list", run).split() == [machine]

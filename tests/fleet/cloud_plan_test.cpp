@@ -86,7 +86,7 @@ TEST_F(CloudPlanTest, SeveralProcessesTakeSeveralGpus) {
   EXPECT_THAT(all.out, HasSubstr("x 8 processes)"));
   const Answer few = run("launch", "plan run.yaml --gpu H100 --num-gpus 8 --devices 6");
   EXPECT_THAT(few.out, HasSubstr("6 GPUs train, so 2 of the 8 GPUs would stand idle"));
-  const Answer more = run("launch", "plan run.yaml --gpu A100 --devices 2");
+  const Answer more = run("launch", "plan run.yaml --gpu A100 --num-gpus 1 --devices 2");
   EXPECT_THAT(more.out, HasSubstr("train.devices is 2, and the machine has 1xA100"));
   const Answer nodes = run("launch", "plan run.yaml --gpu A100 --set train.nodes=2");
   EXPECT_EQ(nodes.code, 2);

@@ -84,24 +84,27 @@ TEST(RentalChoiceTest, TakesWhatIsNamedUnaskedAndNothingElseWithoutYes) {
   EXPECT_FALSE(looked->by_person);
 }
 
-TEST(RentalWishTest, HasEachProvidersDefaultsWithOneGpuForOneThatTrains) {
+TEST(RentalWishTest, HasEachProvidersDefaultsWithAsManyGpusAsTrain) {
   EXPECT_THAT(wish_for({}, "shadeform", false)->gpus, ElementsAre("B200"));
   EXPECT_THAT(wish_for({}, "lium", false)->gpus, ElementsAre("A100"));
   EXPECT_THAT(wish_for({}, "lambda", false)->counts, ElementsAre(1));
+  RunConfig two;
+  two.train.devices = 2;
+  EXPECT_THAT(wish_for(two, "lambda", false)->counts, ElementsAre(2));
   EXPECT_THAT(wish_for({}, "lambda", true)->counts, ElementsAre(1, 2, 4, 8));
   const auto aws = wish_for({}, "aws", false);
   EXPECT_EQ(aws->instance_type, "g4dn.xlarge");
   EXPECT_EQ(aws->region, "us-east-1");
   EXPECT_EQ(aws->spot, true);
   EXPECT_EQ(wish_for({}, "lium", false)->spot, false);
-  InstanceConfig named;
-  named.gpu = {"L4"};
-  named.spot = false;
+  RunConfig named;
+  named.instance.gpu = {"L4"};
+  named.instance.spot = false;
   EXPECT_EQ(wish_for(named, "aws", false)->instance_type, "");
   EXPECT_EQ(wish_for(named, "aws", false)->spot, false);
-  named.where = {{"city", "Amsterdam"}};
+  named.instance.where = {{"city", "Amsterdam"}};
   EXPECT_EQ(wish_for(named, "aws", false)->city, "Amsterdam");
-  named.where = {{"planet", "Mars"}};
+  named.instance.where = {{"planet", "Mars"}};
   EXPECT_EQ(wish_for(named, "aws", false).error().kind, ErrorKind::invalid_config);
 }
 

@@ -55,6 +55,32 @@ TEST(OfferChoiceTest, KeepsOneOrderAmongEqualPrices) {
   EXPECT_EQ(chosen[2].instance_type, "small");
 }
 
+// One that is made to size costs what its size costs; one that is what it is fulfils or does not.
+TEST(OfferChoiceTest, MakesDisksAsLargeAsIsWishedFor) {
+  std::vector<Offer> offers = {offer("made", "A100", 1, 100), offer("small", "A100", 1, 90),
+                               offer("large", "A100", 1, 120)};
+  offers[0].disk_gb = 150;
+  offers[0].image_gb = 65;
+  offers[0].disk_gb_month = cents(72);  // a tenth of a cent a GB and hour
+  offers[1].disk_gb = 200;
+  offers[2].disk_gb = 1000;
+  OfferWish wish;
+  wish.disk_gb = 300;
+  const auto chosen = choose_offers(offers, wish);
+  ASSERT_EQ(chosen.size(), 2U);
+  EXPECT_EQ(chosen[0].instance_type, "made");
+  EXPECT_EQ(chosen[0].disk_gb, 300);
+  EXPECT_EQ(chosen[0].price.per_hour, cents(115));
+  wish.max_price = cents(114);
+  EXPECT_THAT(choose_offers(offers, wish), IsEmpty());
+  EXPECT_EQ(relaxed_offers(offers, wish).size(), 2U);  // without the price, without the disk
+
+  const auto least = choose_offers(offers, {.work_disk_gb = 100});
+  EXPECT_EQ(least[1].instance_type, "made");
+  EXPECT_EQ(least[1].disk_gb, 165);
+  EXPECT_EQ(choose_offers(offers, {.work_disk_gb = 80})[1].disk_gb, 150);
+}
+
 TEST(OfferChoiceTest, FiltersByEachWish) {
   OfferWish wish;
   wish.gpus = {"h100"};
