@@ -1,12 +1,16 @@
 #include "launcher/cloud_access.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "core/atomic_file.h"
 #include "core/provider/cloud_keys.h"
 #include "core/provider/registry.h"
+#include "launcher/aws_profile.h"
 
 namespace mayfly {
+
+namespace {
 
 Result<Environment> environment_with_dotenv() {
   Environment environment = current_environment();
@@ -18,6 +22,43 @@ Result<Environment> environment_with_dotenv() {
   const Result<Environment> more = parse_dotenv(*text, ".env");
   if (!more) return more.error();
   environment.insert(more->begin(), more->end());
+  return environment;
+}
+
+Result<Environment> environment_of(const std::string& cloud) {
+  Result<Environment> environment = environment_with_dotenv();
+  if (!environment) return environment;
+  const auto profile = environment->find("AWS_PROFILE");
+  const bool is_named = profile != environment->end() && !profile->second.empty();
+  if (cloud != "aws" && !is_named) return environment;
+  return with_aws_profile(std::move(*environment));
+}
+
+// "us-east-1", and not the beginning of it.
+bool is_whole_region(const std::string& region) {
+  return std::count(region.begin(), region.end(), '-') >= 2 && region.back() >= '0' &&
+         region.back() <= '9';
+}
+
+}  // namespace
+
+Result<Environment> environment_to_rent(const std::string& cloud, const std::string& region) {
+  Result<Environment> environment = environment_of(cloud);
+  if (environment && is_whole_region(region)) (*environment)["AWS_REGION"] = region;
+  return environment;
+}
+
+Result<Environment> environment_to_look(const StateFile& state, const std::string& cloud) {
+  const Result<std::vector<KnownRun>> runs = state.runs();
+  if (!runs) return runs.error();
+  const bool is_at_aws = std::any_of(runs->begin(), runs->end(), [](const KnownRun& run) {
+    return run.provider == "aws" && may_be_billing(run);
+  });
+  Result<Environment> environment = environment_of(is_at_aws ? "aws" : cloud);
+  if (!environment) return environment;
+  std::string regions = aws_regions(*environment);
+  for (const KnownRun& run : *runs) regions += "," + run.regions;
+  (*environment)["AWS_REGION"] = regions;
   return environment;
 }
 
@@ -50,10 +91,9 @@ Result<std::vector<std::unique_ptr<Provider>>> clouds_of(const Environment& envi
   return clouds;
 }
 
-Result<std::unique_ptr<Provider>> cloud_named(const std::string& name, Clock& clock) {
-  const Result<Environment> environment = environment_with_dotenv();
-  if (!environment) return environment.error();
-  auto clouds = clouds_of(*environment, name, clock);
+Result<std::unique_ptr<Provider>> cloud_named(const Environment& environment,
+                                              const std::string& name, Clock& clock) {
+  auto clouds = clouds_of(environment, name, clock);
   if (!clouds) return clouds.error();
   return std::move(clouds->front());
 }

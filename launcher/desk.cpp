@@ -43,7 +43,11 @@ Result<Desk> open_desk(const CommonFlags& flags, std::string_view program, Clock
 Result<std::unique_ptr<Provider>> provider_of(const Desk& desk, std::string_view name,
                                               const Price& price) {
   if (name == "attached") return attached_runs(desk);
-  if (cloud_row(name) != nullptr) return cloud_named(std::string(name), desk.clock);
+  if (cloud_row(name) != nullptr) {
+    const Result<Environment> environment = environment_to_look(desk.state, std::string(name));
+    if (!environment) return environment.error();
+    return cloud_named(*environment, std::string(name), desk.clock);
+  }
   return make_provider(name, ProviderSettings{price, desk.state_dir, {}}, desk.clock);
 }
 

@@ -107,6 +107,8 @@ Result<std::string> archive_of(const Handover& handover, const Instance& instanc
     const CloudVariables cloud = cloud_variables(*row, handover.environment);
     for (const auto& [name, value] : cloud.secrets) secrets[name] = value.reveal();
     variables.insert(cloud.plain.begin(), cloud.plain.end());
+    // It asks about itself alone.
+    if (row->name == "aws") variables["AWS_REGION"] = handover.offer.region;
   }
   const Result<std::string> lines = environment_lines(variables);
   if (!lines) return lines.error();

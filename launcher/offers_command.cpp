@@ -142,7 +142,8 @@ Result<ExitCode> offers_command(const CommandLine& line, Desk& desk) {
     if (!model) return model.error();
     fitting = std::move(*model);
   }
-  const Result<Environment> environment = environment_with_dotenv();
+  const Result<Environment> environment =
+      environment_to_rent(flags.wish.provider, flags.wish.region);
   if (!environment) return environment.error();
   const auto clouds = clouds_of(*environment, flags.wish.provider, desk.clock);
   if (!clouds) return clouds.error();

@@ -14,7 +14,7 @@ Result<Provider*> ProviderBook::of(const std::string& name) {
 
 std::vector<std::string> ProviderBook::at_hand() {
   std::vector<std::string> names = {"local"};
-  const Result<Environment> environment = environment_with_dotenv();
+  const Result<Environment> environment = environment_to_look(desk_.state, "");
   if (!environment) return names;
   for (const CloudRow& row : cloud_rows()) {
     const Result<CloudAccess> access = cloud_access(row, *environment);

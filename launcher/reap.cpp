@@ -148,7 +148,7 @@ class Reaper {
   // This machine, and every cloud there is a key for.
   void open_providers(const std::vector<KnownRun>& runs) {
     if (auto local = provider_of(desk_, "local")) providers_["local"] = std::move(*local);
-    const auto environment = environment_with_dotenv();
+    const auto environment = environment_to_look(desk_.state, "");
     auto clouds = environment ? clouds_of(*environment, "", desk_.clock)
                               : Result<std::vector<std::unique_ptr<Provider>>>(environment.error());
     if (clouds) {

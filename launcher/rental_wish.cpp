@@ -84,7 +84,6 @@ Result<OfferWish> wish_for(const RunConfig& config, const std::string& provider,
       wish.gpus = {provider == "shadeform" ? "B200" : "A100"};
     }
   }
-  if (provider == "aws" && wish.region.empty()) wish.region = "us-east-1";
   if (all_configs) {
     wish.counts = {1, 2, 4, 8};
   } else if (instance.num_gpus) {

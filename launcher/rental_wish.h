@@ -18,7 +18,7 @@ namespace mayfly {
 Result<std::string> provider_for(const RunConfig& config, const Environment& environment);
 
 // What is to be rented from `provider`. Defaults where nothing is said: shadeform B200, lium and
-// lambda A100, aws a spot g4dn.xlarge in us-east-1 (the type goes away when a GPU is named), each
+// lambda A100, aws a spot g4dn.xlarge (the type goes away when a GPU is named), each
 // with as many GPUs as train (train.devices). With `all_configs` 1, 2, 4 and 8 GPUs. Error:
 // invalid_config (instance.where has a key that offers do not tell).
 Result<OfferWish> wish_for(const RunConfig& config, const std::string& provider, bool all_configs);

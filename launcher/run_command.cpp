@@ -111,13 +111,14 @@ KnownRun entry_of(const RunPlan& plan, const fs::path& plan_file) {
 }
 
 // The plan on disk and the run in the list: after this, nothing that costs money can be forgotten.
-Result<KnownRun> note_run(const RunPlan& plan, Desk& desk) {
+Result<KnownRun> note_run(const RunPlan& plan, const std::string& regions, Desk& desk) {
   const fs::path folder = desk.state.path().parent_path() / "plans";
   if (const Status made = make_folders(folder); !made) return made.error();
   const fs::path file = folder / (plan.run_id + ".json");
   const Status written = write_file(file, json_text(plan_to_json(plan)) + "\n", 0600);
   if (!written) return written.error();
   KnownRun run = entry_of(plan, file);
+  run.regions = regions;
   if (const Status added = desk.state.add(run); !added) {
     std::error_code code;
     fs::remove(file, code);
@@ -212,9 +213,12 @@ Outcome start_run(const CommandLine& line, PlannedRun& planned, const Environmen
   const RunPlan& plan = planned.plan;
   const Result<std::string> user_data = start_up_file(planned);
   if (!user_data) return failed(user_data.error());
-  auto provider = provider_of(desk, plan.offer.provider, plan.offer.price);
+  const std::string& name = plan.offer.provider;
+  auto provider = cloud_row(name) != nullptr ? cloud_named(environment, name, desk.clock)
+                                             : provider_of(desk, name, plan.offer.price);
   if (!provider) return failed(provider.error());
-  const Result<KnownRun> noted = note_run(plan, desk);
+  const Result<KnownRun> noted =
+      note_run(plan, name == "aws" ? aws_regions(environment) : std::string(), desk);
   if (!noted) return failed(noted.error());
   // Where that run is, the list says.
   if (plan.offer.provider == "attached") provider = provider_of(desk, "attached");
@@ -300,7 +304,8 @@ std::variant<PlannedRun, Failure> plan_run(const CommandLine& line, RunConfig co
   Result<std::optional<RemoteModel>> model = look_at_model(config, desk.clock);
   if (!model) return failed(model.error());
   std::error_code code;
-  const Result<Environment> environment = environment_with_dotenv();
+  const Result<Environment> environment = environment_to_rent(
+      std::string(enum_name(config.provider)), config.instance.region.value_or(""));
   if (!environment) return failed(environment.error());
   Result<std::string> provider = provider_for(config, *environment);
   if (!provider) return failed(provider.error());
@@ -359,7 +364,9 @@ std::variant<ExitCode, Failure> carry_out_plan(const CommandLine& line, PlannedR
     return ExitCode::ok;
   }
   if (!desk.flags.json && desk.flags.verbosity >= 0) print(plan_text(planned, desk.out) + "\n");
-  const Result<Environment> environment = environment_with_dotenv();
+  const RunConfig& chosen = planned.plan.config;
+  const Result<Environment> environment = environment_to_rent(
+      std::string(enum_name(chosen.provider)), chosen.instance.region.value_or(""));
   if (!environment) return failed(environment.error());
   return start_run(line, planned, *environment, desk);
 }

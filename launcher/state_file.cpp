@@ -41,6 +41,7 @@ json to_json(const KnownRun& run) {
                  {"run_dir", run.run_dir},
                  {"launcher", run.launcher},
                  {"address", run.address},
+                 {"regions", run.regions},
                  {"ssh_key", run.ssh_key},
                  {"plan", run.plan},
                  {"hub_endpoint", run.hub_endpoint},
@@ -69,6 +70,7 @@ Result<KnownRun> run_from_json(const json& object) {
   run.run_dir = object.at("run_dir").get<std::string>();
   run.launcher = object.value("launcher", "");
   run.address = object.value("address", "");
+  run.regions = object.value("regions", "");
   run.ssh_key = object.value("ssh_key", "");
   run.plan = object.at("plan").get<std::string>();
   run.hub_endpoint = object.at("hub_endpoint").get<std::string>();

@@ -35,6 +35,7 @@ struct KnownRun {
   std::string run_dir;       // here; of a rented machine the copy that `status` reads
   std::string launcher;      // the process that makes the machine: "pid start boot"; see reap.h
   std::string address;       // user@host:port of a rented machine, once it was reached
+  std::string regions;       // of AWS, with commas: where its machine may be
   std::string ssh_key;       // of an attached host: the file that opens it; "": the user's own
   std::string plan;          // path of the plan's JSON on this machine
   std::string hub_endpoint;

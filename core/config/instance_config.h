@@ -58,9 +58,11 @@ struct InstanceConfig {
                    .flag = "--instance-type"});
     field("cloud", &Self::cloud,
           FieldDoc{.doc = "Whose machines, of those that a broker rents out.", .flag = "--cloud"});
-    field("region", &Self::region,
-          FieldDoc{.doc = "Only there; the beginning of a name will do. Default: aws us-east-1.",
-                   .flag = "--region"});
+    field(
+        "region", &Self::region,
+        FieldDoc{.doc = "Only there; the beginning of a name will do. Default at aws: AWS_REGION, "
+                        "else us-east-1.",
+                 .flag = "--region"});
     field("spot", &Self::spot,
           FieldDoc{.doc = "Only what is cheaper because it may be taken away; false: only what may "
                           "not. Default: aws true, else false.",

@@ -28,7 +28,7 @@ struct CloudAccess {
   Secret key;
   std::string key_id = {};    // AWS only
   Secret session_token = {};  // AWS only, of temporary credentials
-  std::string regions = {};   // AWS only: which to look at, with commas
+  std::string regions = {};   // AWS only: which to look at, with commas; one at least
 };
 
 struct ApiPatience {

@@ -28,14 +28,21 @@ const CloudRow* cloud_row(std::string_view name) {
   return found == rows.end() ? nullptr : &*found;
 }
 
+std::string aws_regions(const CloudEnvironment& environment) {
+  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+    const std::string regions = variable(environment, name);
+    if (!regions.empty()) return regions;
+  }
+  return "us-east-1";
+}
+
 Result<CloudAccess> cloud_access(const CloudRow& row, const CloudEnvironment& environment) {
   CloudAccess access;
   access.key = Secret(variable(environment, row.key_variable));
   if (!row.key_id_variable.empty()) {
     access.key_id = variable(environment, row.key_id_variable);
     access.session_token = Secret(variable(environment, "AWS_SESSION_TOKEN"));
-    access.regions = variable(environment, "AWS_REGION");
-    if (access.regions.empty()) access.regions = variable(environment, "AWS_DEFAULT_REGION");
+    access.regions = aws_regions(environment);
     if (access.key_id.empty()) access.key = Secret();
   }
   const std::string named = variable(environment, row.endpoint_variable);

@@ -19,6 +19,9 @@ using CloudEnvironment = std::map<std::string, std::string>;
 // machine: a key would travel in the clear).
 Result<CloudAccess> cloud_access(const CloudRow& row, const CloudEnvironment& environment);
 
+// The regions of AWS that are asked, with commas: AWS_REGION, AWS_DEFAULT_REGION or us-east-1.
+std::string aws_regions(const CloudEnvironment& environment);
+
 // nullptr: there is no cloud of that name.
 const CloudRow* cloud_row(std::string_view name);
 

@@ -27,14 +27,16 @@ constexpr const char* kImageOwner = "898082745236";
 constexpr const char* kImageName = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) *";
 constexpr const char* kPriceHost = "https://api.pricing.us-east-1.amazonaws.com";
 
+// In order, each once.
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words;
   std::string word;
   for (const char letter : text + ",") {
     if (letter != ',') {
       word += letter;
-    } else if (!word.empty()) {
-      words.push_back(std::exchange(word, ""));
+    } else if (const std::string whole = std::exchange(word, "");
+               !whole.empty() && std::find(words.begin(), words.end(), whole) == words.end()) {
+      words.push_back(whole);
     }
   }
   return words;
@@ -61,9 +63,7 @@ Ec2Provider::Ec2Provider(std::unique_ptr<HttpClient> http, Clock& clock, const C
     : clock_(clock),
       access_(access),
       regions_(split(access.regions)),
-      api_(std::move(http), clock, parts(patience)) {
-  if (regions_.empty()) regions_ = {"us-east-1"};
-}
+      api_(std::move(http), clock, parts(patience)) {}
 
 CloudApi::Parts Ec2Provider::parts(const ApiPatience& patience) {
   CloudApi::Parts parts;

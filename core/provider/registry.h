@@ -20,8 +20,7 @@ struct ProviderSettings {
   CloudAccess access = {};  // of a cloud
 };
 
-// A cloud: a provider that is reached with a key. Its machines cannot start a run yet: the programs
-// have no way there. Offers, listing and destroying work.
+// A cloud: a provider that is reached with a key.
 struct CloudRow {
   std::string_view name;
   std::string_view endpoint;

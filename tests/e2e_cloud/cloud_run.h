@@ -48,7 +48,7 @@ class CloudRunTest : public LaunchTest {
       all.insert(all.end(), {"LIUM_API_KEY=" + key, "LIUM_ENDPOINT=" + end});
     if (kind_.name == "aws") {
       all.insert(all.end(), {"AWS_SECRET_ACCESS_KEY=" + key, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
-                             "AWS_REGION=r1,r2", "AWS_ENDPOINT_URL_EC2=" + end});
+                             "AWS_REGION=" + aws_region_, "AWS_ENDPOINT_URL_EC2=" + end});
     }
     return all;
   }
@@ -77,6 +77,7 @@ class CloudRunTest : public LaunchTest {
   }
 
   CloudKind kind_;
+  std::string aws_region_ = "r1,r2";
   VirtualClock clock_;
   std::unique_ptr<FakeCloud> cloud_;
   std::unique_ptr<StandIns> stand_ins_;

@@ -64,6 +64,18 @@ TEST_F(CloudSteeringTest, NamesTheMachineThatDoesNotAnswerAndEndsItAllTheSame) {
   expect_nothing_left();
 }
 
+// AWS lists machines by region: asked in another one it says that there is no such machine.
+TEST_F(CloudSteeringTest, EndsAMachineInARegionThatTheShellDoesNotName) {
+  if (!start("aws")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
+  ASSERT_EQ(run("launch", words(kLong)).code, 0) << consoles();
+  ASSERT_EQ(cloud_->fleet.all().front().region, "r1");
+  aws_region_ = "r2";
+  EXPECT_EQ(status_of("one")["instance"]["state"], "running");
+  const Answer down = run("launch", "down one --yes");
+  EXPECT_EQ(down.code, 0) << down.out << down.err;
+  expect_nothing_left();
+}
+
 TEST_F(CloudSteeringTest, TakesNoProgramsButThoseItWasPromised) {
   if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
   ASSERT_EQ(run("launch", words("--dry-run")).code, 0);  // packs the bundle

@@ -24,6 +24,7 @@ class CloudPlanTest : public LaunchTest {
     std::vector<std::string> all = LaunchTest::environment();
     all.push_back("SHADEFORM_API_KEY=" + std::string(FakeCloud::kKey));
     all.push_back("SHADEFORM_ENDPOINT=" + cloud->endpoint());
+    all.push_back("AWS_ENDPOINT_URL_EC2=" + cloud->endpoint());
     return all;
   }
   json plan(const std::string& words) {
@@ -57,6 +58,26 @@ TEST_F(CloudPlanTest, TakesTheOnlyCloudThatThereIsAKeyForAndPricesItsCheapestOff
   EXPECT_EQ(document["plan"]["runtime"].size(), 15u);
   EXPECT_GT(document["memory"]["total"].get<std::int64_t>(), 600'000'000);
   expect_nothing_asked_but_offers();
+}
+
+// As `aws configure` leaves it: no variable says anything. The price is all that AWS bills.
+TEST_F(CloudPlanTest, TakesAwsKeyFromItsOwnFilesAndAsksTheRegionThatIsNamed) {
+  cloud = cloud_kinds()[3].fake(clock);
+  for (FakeType& type : cloud->types) type.regions = {"eu-west-1"};
+  cloud->start();
+  ASSERT_TRUE(make_folders(root / ".aws"));
+  ASSERT_TRUE(write_file(root / ".aws/credentials",
+                         "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = " +
+                             std::string(FakeCloud::kKey) + "\n"));
+  const std::string words = "plan run.yaml --provider aws --gpu A100 --no-spot --region eu-west-1";
+  const Answer answer = run("launch", words);
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(answer.out, HasSubstr("in eu-west-1, 1xA100, $1.33 per instance-hour with its disk "
+                                    "of 150 GB and its address"));
+  const Answer large = run("launch", words + " --disk-gb 1000");
+  EXPECT_THAT(large.out, HasSubstr("$1.51 per instance-hour with its disk of 1000 GB"));
+  const Answer small = run("launch", words + " --disk-gb 70");
+  EXPECT_THAT(small.out, HasSubstr("has 5 GB beside its system's 65: a larger --disk-gb"));
 }
 
 TEST_F(CloudPlanTest, SaysWhichMachineAndWhatTakesItsPlace) {

@@ -94,7 +94,7 @@ TEST(RentalWishTest, HasEachProvidersDefaultsWithAsManyGpusAsTrain) {
   EXPECT_THAT(wish_for({}, "lambda", true)->counts, ElementsAre(1, 2, 4, 8));
   const auto aws = wish_for({}, "aws", false);
   EXPECT_EQ(aws->instance_type, "g4dn.xlarge");
-  EXPECT_EQ(aws->region, "us-east-1");
+  EXPECT_EQ(aws->region, "");  // those that are asked: AWS_REGION, else us-east-1
   EXPECT_EQ(aws->spot, true);
   EXPECT_EQ(wish_for({}, "lium", false)->spot, false);
   RunConfig named;
