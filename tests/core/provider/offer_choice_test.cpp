@@ -75,10 +75,13 @@ TEST(OfferChoiceTest, MakesDisksAsLargeAsIsWishedFor) {
   EXPECT_THAT(choose_offers(offers, wish), IsEmpty());
   EXPECT_EQ(relaxed_offers(offers, wish).size(), 2U);  // without the price, without the disk
 
-  const auto least = choose_offers(offers, {.work_disk_gb = 100});
+  OfferWish work;
+  work.work_disk_gb = 100;
+  const auto least = choose_offers(offers, work);
   EXPECT_EQ(least[1].instance_type, "made");
   EXPECT_EQ(least[1].disk_gb, 165);
-  EXPECT_EQ(choose_offers(offers, {.work_disk_gb = 80})[1].disk_gb, 150);
+  work.work_disk_gb = 80;
+  EXPECT_EQ(choose_offers(offers, work)[1].disk_gb, 150);
 }
 
 TEST(OfferChoiceTest, FiltersByEachWish) {
