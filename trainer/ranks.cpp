@@ -3,10 +3,12 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -146,13 +148,37 @@ struct Ranks::Group {
     }
     return names;
   }
+  // All came, and one died or hung in the middle: those who do not learn that it failed. Closing
+  // our connections tells everybody who waits for us.
+  std::string silent() {
+    constexpr std::chrono::seconds kAnswersWithin{5};
+    const auto failed = [](int rank) { return "failed/" + std::to_string(rank); };
+    gloo.reset();
+    std::string names;
+    try {
+      store->add(failed(place.rank), 1);
+      const auto until = std::chrono::steady_clock::now() + kAnswersWithin;
+      do {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        names.clear();
+        for (int rank = 0; rank < place.size; ++rank) {
+          if (store->add(failed(rank), 0) > 0) continue;
+          names += (names.empty() ? "rank " : ", ") + std::to_string(rank);
+        }
+      } while (!names.empty() && std::chrono::steady_clock::now() < until);
+    } catch (const std::exception&) {
+      return "rank 0";
+    }
+    return names;
+  }
   void all(const auto& work) {
     ++meetings;
     try {
       store->add(key(place.rank), 1);
       work();
     } catch (const std::exception& error) {
-      const std::string names = missing();
+      std::string names = missing();
+      if (names.empty()) names = silent();
       throw RankLost((names.empty() ? "another rank" : names) +
                      " is gone or hangs; the others waited for it (" + first_line_of(error.what()) +
                      ")");

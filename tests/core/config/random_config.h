@@ -68,7 +68,8 @@ class RandomConfig {
     } else if constexpr (std::is_same_v<T, Usd>) {
       return Usd{1'000 + static_cast<std::int64_t>(below(200'000'000))};
     } else if constexpr (std::is_same_v<T, std::chrono::seconds>) {
-      return std::chrono::seconds(60 + static_cast<std::int64_t>(below(1'000'000)));
+      return std::chrono::seconds(static_cast<std::int64_t>(
+          std::ceil(between(std::max(least_of(doc), 60.0), std::min(most_of(doc), 1e6)))));
     } else if constexpr (std::is_same_v<T, std::string>) {
       return text();
     } else if constexpr (std::is_same_v<T, Secret>) {
