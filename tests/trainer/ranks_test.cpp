@@ -216,6 +216,7 @@ TEST_F(RanksTest, TrainsOverTheNetwork) {
                              "link add eth7 netns " + a + " type veth peer name eth7 netns " + b,
                              "-n " + a + " addr add 10.77.0.1/24 dev eth7",
                              "-n " + b + " addr add 10.77.0.2/24 dev eth7",
+                             "-n " + a + " link set lo up", "-n " + b + " link set lo up",
                              "-n " + a + " link set eth7 up", "-n " + b + " link set eth7 up"});
   if (made) {
     const auto place = [](const std::string& space, const char* rank) {
