@@ -49,6 +49,42 @@ TEST_F(CloudSteeringTest, IsLookedAtAndStoppedFromTheLaptop) {
   expect_nothing_left();
 }
 
+// As after a reclaim: what was learned is on the hub, and another machine goes on from it.
+TEST_F(CloudSteeringTest, GoesOnOnAnotherMachineAfterOneWasLost) {
+  if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
+  const std::string slow =
+      "--set hub.optimizer_state=all --set generate.vars.steps_per_epoch=60 "
+      "--set generate.vars.step_ms=50";
+  ASSERT_EQ(run("launch", words(slow)).code, 0) << consoles();
+  ASSERT_TRUE(wait_for(
+      [&] {
+        const json status = status_of("one");
+        for (const auto& upload : status["uploads"]) {
+          if (upload["label"] == "checkpoint-epoch-1" && upload["state"] == "safe") return true;
+        }
+        return false;
+      },
+      60s))
+      << consoles();
+  ASSERT_EQ(run("launch", "down one --yes").code, 0);
+
+  const Answer resumed = run("launch", "resume one --wait --yes");
+  ASSERT_EQ(resumed.code, 0) << resumed.out << resumed.err << consoles();
+  EXPECT_THAT(resumed.out, HasSubstr("goes on with one from step 60"));
+  EXPECT_EQ(cloud_->fleet.all().size(), 2U);
+  EXPECT_EQ(status_of("one-resumed")["receipt"], "confirmed");
+  expect_nothing_left();
+
+  // As if it had never been lost.
+  const Answer whole = run("launch", "run.yaml --provider local --run-name whole --wait " + slow);
+  ASSERT_EQ(whole.code, 0) << whole.out << whole.err;
+  for (const char* name : {"one", "whole"}) {
+    ASSERT_EQ(run("launch", "hub get local/" + std::string(name) + "@main got-" + name).code, 0);
+  }
+  const char* const adapter = "adapter_model.safetensors";
+  EXPECT_EQ(*read_file(root / "got-one" / adapter), *read_file(root / "got-whole" / adapter));
+}
+
 TEST_F(CloudSteeringTest, NamesTheMachineThatDoesNotAnswerAndEndsItAllTheSame) {
   if (!start("shadeform")) GTEST_SKIP() << "there is no sshd here: ./dev setup unpacks one";
   ASSERT_EQ(run("launch", words(kLong)).code, 0) << consoles();
