@@ -124,6 +124,7 @@ void note_unused_wishes(const InstanceConfig& instance, std::vector<std::string>
   add(instance.type.has_value(), "type");
   add(instance.cloud.has_value(), "cloud");
   add(instance.region.has_value(), "region");
+  add(instance.zone.has_value(), "zone");
   add(instance.spot.has_value(), "spot");
   add(instance.max_price.has_value(), "max_price");
   add(instance.country.has_value(), "country");

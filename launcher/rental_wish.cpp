@@ -62,6 +62,7 @@ Result<OfferWish> wish_for(const RunConfig& config, const std::string& provider,
   wish.instance_type = instance.type.value_or("");
   wish.cloud = instance.cloud.value_or("");
   wish.region = instance.region.value_or("");
+  wish.zone = instance.zone.value_or("");
   wish.max_price = instance.max_price;
   wish.country = instance.country.value_or("");
   wish.min_upload_mbps = instance.min_upload_mbps;

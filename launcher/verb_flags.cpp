@@ -139,6 +139,9 @@ void VerbParser::add_offers() {
   app_.add_option("--cloud", wish.cloud, "Whose machines, of a broker's")->type_name("NAME");
   app_.add_option("--region", wish.region, "Only there; the beginning of a name will do")
       ->type_name("NAME");
+  app_.add_option("--zone", wish.zone,
+                  "Only in this part of a region, as spot offers of aws say theirs")
+      ->type_name("NAME");
   app_.add_option("--instance-type", wish.instance_type, "Only this type")->type_name("TYPE");
   app_.add_option("--country", wish.country, "Only there")->type_name("NAME");
   app_.add_option("--city", wish.city, "Only there")->type_name("NAME");

@@ -21,6 +21,7 @@ struct InstanceConfig {
   std::optional<std::string> type;
   std::optional<std::string> cloud;
   std::optional<std::string> region;
+  std::optional<std::string> zone;
   std::optional<bool> spot;
   std::optional<Usd> max_price;
   std::optional<std::string> country;
@@ -63,6 +64,10 @@ struct InstanceConfig {
         FieldDoc{.doc = "Only there; the beginning of a name will do. Default at aws: AWS_REGION, "
                         "else us-east-1.",
                  .flag = "--region"});
+    field("zone", &Self::zone,
+          FieldDoc{.doc = "Only in this part of a region, such as us-east-1b: spot offers of aws "
+                          "say theirs.",
+                   .flag = "--zone"});
     field("spot", &Self::spot,
           FieldDoc{.doc = "Only what is cheaper because it may be taken away; false: only what may "
                           "not. Default: aws true, else false.",

@@ -16,20 +16,19 @@ struct Row {
 };
 
 constexpr std::string_view kRankVariables = "it is in the environment, as torchrun sets it";
-constexpr std::string_view kLocalOnly = "only this machine is used, provider local";
+constexpr std::string_view kNoVolume = "no volume is made; what is to stay goes to the hub";
 constexpr std::string_view kNoHubData = "give files in data.path";
 
 constexpr std::array kKeys = {
     Row{"run.tags"},
     Row{"run.notes"},
     Row{"phases", "only the phase sft is"},
-    Row{"providers", kLocalOnly},
+    Row{"providers", "keys of clouds come from the environment, .env or ~/.aws"},
     Row{"instance.id", "a host that is not ours is never ended"},
-    Row{"instance.zone", kLocalOnly},
-    Row{"instance.volume_id", kLocalOnly},
-    Row{"instance.volume_gb", kLocalOnly},
-    Row{"instance.destroy_volume", kLocalOnly, "false"},
-    Row{"instance.image", kLocalOnly},
+    Row{"instance.volume_id", kNoVolume},
+    Row{"instance.volume_gb", kNoVolume},
+    Row{"instance.destroy_volume", kNoVolume, "false"},
+    Row{"instance.image", "each cloud's own image with a GPU driver is booted"},
     Row{"ssh.known_hosts", "the host key is given to the machine, or pinned at the first contact",
         "pin"},
     Row{"code", "no repository is cloned; the programs bring all they need"},

@@ -82,6 +82,7 @@ std::vector<Test> tests_of(const OfferWish& wish) {
   add_text(tests, "--provider", wish.provider, &Offer::provider, false);
   add_text(tests, "--cloud", wish.cloud, &Offer::cloud, false);
   add_text(tests, "--region", wish.region, &Offer::region, true);
+  add_text(tests, "--zone", wish.zone, &Offer::zone, false);
   add_text(tests, "--instance-type", wish.instance_type, &Offer::instance_type, false);
   add_text(tests, "--country", wish.country, &Offer::country, false);
   add_text(tests, "--city", wish.city, &Offer::city, false);

@@ -20,6 +20,7 @@ struct OfferWish {
   std::string provider;
   std::string cloud;
   std::string region;  // also the beginning of one: "us" is all of "us-east-1"
+  std::string zone;
   std::string instance_type;
   std::string country;
   std::string city;

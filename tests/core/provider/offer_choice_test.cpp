@@ -32,6 +32,7 @@ std::vector<Offer> some() {
   offers[1].upload_mbps = 100;
   offers[1].country = "Canada";
   offers[2].region = "eu-1";
+  offers[2].zone = "eu-1b";
   offers[2].spot = true;
   return offers;
 }
@@ -98,6 +99,9 @@ TEST(OfferChoiceTest, FiltersByEachWish) {
   EXPECT_THAT(types(wish), ElementsAre("a"));
   wish = {};
   wish.region = "EU";
+  EXPECT_THAT(types(wish), ElementsAre("b"));
+  wish = {};
+  wish.zone = "eu-1b";
   EXPECT_THAT(types(wish), ElementsAre("b"));
   wish = {};
   wish.country = "canada";
