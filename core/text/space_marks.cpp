@@ -3,25 +3,18 @@
 #include <utility>
 #include <vector>
 
+#include "core/text/tokenizer_fields.h"
+
 namespace mayfly {
 
 namespace {
 
 using simdjson::dom::element;
 
-// "" for what is no text.
-std::string word_of(const element& parent, std::string_view name) {
-  std::string_view text;
-  if (parent[name].get(text) != simdjson::SUCCESS) return {};
-  return std::string(text);
-}
-
 Error not_over_characters(std::string_view what, std::string_view field, std::string_view value) {
-  return Error{ErrorKind::unsupported,
-               std::string(field) + " " + std::string(value) +
-                   " is not supported in a tokenizer over characters",
-               {},
-               {std::string(what)}};
+  return tokenizer_error(what, ErrorKind::unsupported,
+                         std::string(field) + " " + std::string(value) +
+                             " is not supported in a tokenizer over characters");
 }
 
 // The parts of a Sequence, or the thing itself; nothing for null.
@@ -29,7 +22,7 @@ std::vector<element> parts_of(const element& root, std::string_view field, std::
   element value;
   if (root[field].get(value) != simdjson::SUCCESS || value.is_null()) return {};
   simdjson::dom::array parts;
-  if (word_of(value, "type") != "Sequence" || value[list].get(parts) != simdjson::SUCCESS) {
+  if (json_text(value, "type") != "Sequence" || value[list].get(parts) != simdjson::SUCCESS) {
     return {value};
   }
   return {parts.begin(), parts.end()};
@@ -38,15 +31,15 @@ std::vector<element> parts_of(const element& root, std::string_view field, std::
 // {"pattern": {"String": from}, "content": to}
 bool replaces(const element& part, std::string_view from, std::string_view to) {
   std::string_view pattern;
-  return word_of(part, "type") == "Replace" &&
+  return json_text(part, "type") == "Replace" &&
          part["pattern"]["String"].get(pattern) == simdjson::SUCCESS && pattern == from &&
-         word_of(part, "content") == to;
+         json_text(part, "content") == to;
 }
 
 Status read_normalizer(const element& root, std::string_view what, SpaceMarks& marks) {
   for (const element part : parts_of(root, "normalizer", "normalizers")) {
-    const std::string type = word_of(part, "type");
-    if (type == "Prepend" && word_of(part, "prepend") == kSpaceMark) {
+    const std::string type = json_text(part, "type");
+    if (type == "Prepend" && json_text(part, "prepend") == kSpaceMark) {
       marks.prepend = SpaceMarks::Prepend::always;
     } else if (replaces(part, " ", kSpaceMark)) {
       marks.replace = true;
@@ -58,13 +51,13 @@ Status read_normalizer(const element& root, std::string_view what, SpaceMarks& m
 }
 
 Status read_metaspace(const element& part, std::string_view what, SpaceMarks& marks) {
-  if (word_of(part, "replacement") != kSpaceMark) {
-    return not_over_characters(what, "pre_tokenizer.replacement", word_of(part, "replacement"));
+  if (json_text(part, "replacement") != kSpaceMark) {
+    return not_over_characters(what, "pre_tokenizer.replacement", json_text(part, "replacement"));
   }
   if (marks.replace || marks.prepend != SpaceMarks::Prepend::never) {
     return not_over_characters(what, "pre_tokenizer.type", "Metaspace behind a normalizer");
   }
-  const std::string scheme = word_of(part, "prepend_scheme");
+  const std::string scheme = json_text(part, "prepend_scheme");
   bool add_prefix_space = false;  // of files from before prepend_scheme, true if it is not there
   if (part["add_prefix_space"].get(add_prefix_space) != simdjson::SUCCESS) add_prefix_space = true;
   if (scheme == "first") {
@@ -82,10 +75,10 @@ Status read_metaspace(const element& part, std::string_view what, SpaceMarks& ma
 
 Status read_decoder(const element& root, std::string_view what, SpaceMarks& marks) {
   for (const element part : parts_of(root, "decoder", "decoders")) {
-    const std::string type = word_of(part, "type");
+    const std::string type = json_text(part, "type");
     if (type == "ByteFallback" || type == "Fuse" || replaces(part, kSpaceMark, " ")) continue;
     std::int64_t start = 0, stop = 0;
-    const bool strips = type == "Strip" && word_of(part, "content") == " " &&
+    const bool strips = type == "Strip" && json_text(part, "content") == " " &&
                         part["start"].get(start) == simdjson::SUCCESS && start == 1 &&
                         part["stop"].get(stop) == simdjson::SUCCESS && stop == 0;
     if (!strips) return not_over_characters(what, "decoder.type", type.empty() ? "null" : type);
@@ -101,7 +94,7 @@ Result<SpaceMarks> read_space_marks(const element& root, std::string_view what) 
   if (Status done = read_normalizer(root, what, marks); !done) return std::move(done.error());
   bool is_first = true;
   for (const element part : parts_of(root, "pre_tokenizer", "pretokenizers")) {
-    if (word_of(part, "type") == "Metaspace") {
+    if (json_text(part, "type") == "Metaspace") {
       if (!is_first)
         return not_over_characters(what, "pre_tokenizer.type", "Metaspace behind other steps");
       if (Status done = read_metaspace(part, what, marks); !done) return std::move(done.error());

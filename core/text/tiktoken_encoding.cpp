@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/pickle.h"
+#include "core/text/byte_alphabet.h"
 #include "core/text/unicode.h"
 
 namespace mayfly {

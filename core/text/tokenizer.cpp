@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/mapped_file.h"
+#include "core/text/byte_alphabet.h"
 #include "core/text/unicode.h"
 
 namespace mayfly {

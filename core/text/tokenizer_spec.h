@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,11 +91,5 @@ struct TokenizerSpec {
 // `json` is the file's text, `what` names it in errors. At most 64 MB and 64 levels deep. About
 // 5 ms a MB. Errors: corrupt, unsupported.
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view json, std::string_view what);
-
-// Undoes the byte-level alphabet, in which each byte stands as a printable character. nullopt when
-// there is a character outside of that alphabet.
-std::optional<std::string> bytes_of_byte_level(std::string_view text);
-// Bytes in that alphabet, as UTF-8.
-std::string byte_level_of_bytes(std::string_view bytes);
 
 }  // namespace mayfly
