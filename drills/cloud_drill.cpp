@@ -58,7 +58,9 @@ InstanceSpec spec_of(const std::string& run_id, const std::string& key, const Pr
 
 int drill(const std::string& name, const std::string& run_id, Usd most, const std::string& key) {
   SystemClock clock;
-  auto provider = cloud_named(name, clock);
+  const Result<Environment> environment = environment_to_rent(name, "");
+  if (!environment) return fail(environment.error());
+  auto provider = cloud_named(*environment, name, clock);
   if (!provider) return fail(provider.error());
   const auto all = (*provider)->offers();
   if (!all) return fail(all.error());
