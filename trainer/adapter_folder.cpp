@@ -46,7 +46,7 @@ std::string adapter_config_json(const AdapterDescription& description) {
                        {"revision", nullptr},
                        {"target_modules", description.targets},
                        {"task_type", "CAUSAL_LM"},
-                       {"use_dora", false},
+                       {"use_dora", description.use_dora},
                        {"use_rslora", description.use_rslora}};
   return json_text(config);
 }

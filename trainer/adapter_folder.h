@@ -33,6 +33,7 @@ struct AdapterDescription {
   double alpha = 0;
   double dropout = 0;
   bool use_rslora = false;
+  bool use_dora = false;
   std::vector<std::string> targets;
 };
 std::string adapter_config_json(const AdapterDescription& description);

@@ -26,6 +26,7 @@ Result<std::optional<LoraAdapter>> load_adapter(const Transformer& model,
   Result<LoraAdapter> adapter =
       LoraAdapter::read(model.architecture(), folder, model.device(), model.type());
   if (!adapter) return adapter.error();
+  adapter->set_base(model.weights());
   return std::optional<LoraAdapter>(std::move(*adapter));
 }
 
@@ -34,12 +35,20 @@ Result<LoraAdapter> make_adapter(const Transformer& model, const LoraConfig& con
   if (config.init_from) {
     Result<std::optional<LoraAdapter>> given = load_adapter(model, *config.init_from);
     if (!given) return while_doing("lora.init_from", given.error());
+    if (config.use_dora && !(*given)->shape().use_dora) {
+      return Error{ErrorKind::invalid_config,
+                   "lora.use_dora is true, and the adapter of lora.init_from has no magnitudes",
+                   "leave one of them out"};
+    }
     return std::move(**given);
   }
   const Result<LoraShape> shape = lora_shape_from(config, model.architecture());
   if (!shape) return shape.error();
-  return LoraAdapter::create(model.architecture(), *shape, adapter_seed(seed), model.device(),
-                             model.type());
+  LoraAdapter adapter = LoraAdapter::create(model.architecture(), *shape, adapter_seed(seed),
+                                            model.device(), model.type());
+  adapter.set_base(model.weights());
+  adapter.start_magnitudes();
+  return adapter;
 }
 
 }  // namespace mayfly

@@ -49,7 +49,11 @@ Status ModelSource::place_factors() {
                      "the tensor \"" + name + "\" is missing or not of the shape config.json says"};
       }
       factors_[name] = {factors.at(adapter_tensor_name(layer, target, 'A')),
-                        factors.at(adapter_tensor_name(layer, target, 'B'))};
+                        factors.at(adapter_tensor_name(layer, target, 'B')),
+                        {}};
+      if (adapter_->shape().use_dora) {
+        factors_[name].magnitude = factors.at(adapter_tensor_name(layer, target, 'm'));
+      }
     }
   }
   return Unit{};
@@ -67,6 +71,10 @@ Result<at::Tensor> ModelSource::tensor(const StoredTensor& stored) const {
   // As peft: the product in float32, scaled, then added.
   at::Tensor merged =
       mapped->to(at::kFloat).add(at::mm(factors.B, factors.A).mul_(adapter_->shape().scale()));
+  if (factors.magnitude.defined()) {
+    const at::Tensor norms = merged.square().sum(1).sqrt_();
+    merged.mul_(factors.magnitude.div(norms).unsqueeze(1));
+  }
   if (!at::isfinite(merged).all().item<bool>()) {
     return Error{ErrorKind::diverged,
                  "with the adapter the tensor \"" + stored.name + "\" is not finite",

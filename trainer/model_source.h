@@ -30,9 +30,10 @@ class ModelSource {
   // How many tensors have an adapter.
   std::int64_t adapted() const;
 
-  // W, or W + scale B A where it has an adapter. In float32 where an adapter is in it, else in the
-  // file's own type; then possibly the mapped file itself, valid as long as this object. Errors:
-  // unsupported (its type), diverged (with the adapter it has numbers that are not finite).
+  // W, or W + scale B A where it has an adapter, with its rows as long as DoRA says. In float32
+  // where an adapter is in it, else in the file's own type; then possibly the mapped file itself,
+  // valid as long as this object. Errors: unsupported (its type), diverged (with the adapter it has
+  // numbers that are not finite).
   Result<at::Tensor> tensor(const StoredTensor& stored) const;
 
  private:
@@ -43,7 +44,7 @@ class ModelSource {
   SafetensorsModel files_;
   std::optional<LoraAdapter> adapter_;
   struct Factors {
-    at::Tensor A, B;  // views of adapter_
+    at::Tensor A, B, magnitude;  // views of adapter_; the last of DoRA only
   };
   std::map<std::string, Factors> factors_;  // by the name of the tensor that they adapt
 };

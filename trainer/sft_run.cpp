@@ -403,6 +403,7 @@ AdapterDescription SftRun::describe_adapter() const {
                                  .alpha = shape.alpha,
                                  .dropout = shape.dropout,
                                  .use_rslora = shape.use_rslora,
+                                 .use_dora = shape.use_dora,
                                  .targets = {}};
   for (const Projection target : shape.targets) {
     description.targets.emplace_back(projection_name(target));

@@ -44,7 +44,6 @@ constexpr std::array kKeys = {
         "false"},
     Row{"lora.enabled", "only adapters are trained, never all weights", "true"},
     Row{"lora.modules_to_save"},
-    Row{"lora.use_dora", {}, "false"},
     Row{"lora.bias", {}, "none"},
     Row{"lora.init", "lora.init_from starts from a given adapter", "default|true"},
     Row{"quant.compute_dtype", "train.bf16 says how is computed", "auto"},

@@ -107,6 +107,12 @@ void check_training(const RunConfig& config, Problems& found) {
                      .others = {"train.optimizer"},
                      .hint = "AdamW's are train.adam_beta1 and train.adam_beta2"});
   }
+  if (config.lora.use_dora && train.optimizer == OptimizerKind::muon) {
+    found.push_back({.path = "train.optimizer",
+                     .message = "muon makes updates of matrices, and lora.use_dora has vectors",
+                     .others = {"lora.use_dora"},
+                     .hint = "adamw and sgd take both"});
+  }
   for (const auto& [moment, command] : train.hooks) {
     if (std::find(kHookMoments.begin(), kHookMoments.end(), moment) != kHookMoments.end()) continue;
     found.push_back({.path = "train.hooks." + moment,

@@ -84,8 +84,9 @@ std::int64_t adapter_parameters(const Architecture& model, const LoraConfig& lor
   std::int64_t a_block = 0;
   for (const Projection projection : projections(model)) {
     if (!is_target(lora, projection_name(projection))) continue;
-    a_block +=
-        lora.r * (projection_inputs(model, projection) + projection_outputs(model, projection));
+    const std::int64_t outputs = projection_outputs(model, projection);
+    a_block += lora.r * (projection_inputs(model, projection) + outputs);
+    if (lora.use_dora) a_block += outputs;
   }
   return model.layers * a_block;
 }
@@ -101,6 +102,8 @@ TrainingMemory training_memory(const Architecture& model, const LoraConfig& lora
       shape.tokens * bytes * model.layers * kept_numbers(model, lora, shape.checkpointing);
   memory.working = shape.tokens * bytes * (4 * model.ff_width + 6 * model.width) +
                    attention_and_logits(model, shape);
+  // DoRA's products are made again beside gradients that are scaled.
+  if (lora.use_dora) memory.working += shape.tokens * bytes * 3 * model.ff_width;
   // A block that is made again is there whole while its gradients are made.
   if (shape.checkpointing == Checkpointing::blocks) {
     memory.working +=

@@ -162,7 +162,9 @@ std::string key_norm_name(std::int64_t layer) {
 }
 
 std::string adapter_tensor_name(std::int64_t layer, Projection projection, char factor) {
-  return "base_model.model." + module_name(layer, projection) + ".lora_" + factor + ".weight";
+  const std::string module = "base_model.model." + module_name(layer, projection);
+  if (factor == 'm') return module + ".lora_magnitude_vector";
+  return module + ".lora_" + factor + ".weight";
 }
 
 Result<std::vector<Projection>> projections_named(const std::vector<std::string>& names,

@@ -55,7 +55,8 @@ inline constexpr std::string_view kEmbeddingName = "model.embed_tokens.weight";
 inline constexpr std::string_view kFinalNormName = "model.norm.weight";
 inline constexpr std::string_view kHeadName = "lm_head.weight";
 
-// Names of an adapter's tensors as peft writes them; `factor` is 'A' or 'B'.
+// Names of an adapter's tensors as peft writes them; `factor` is 'A', 'B', or 'm', DoRA's
+// magnitudes.
 std::string adapter_tensor_name(std::int64_t layer, Projection projection, char factor);
 
 // What `lora.target_modules` means: names as above, or "all-linear" alone. In table order, without

@@ -34,6 +34,8 @@ CASES = {
     "two targets, rslora, alpha that is no whole number": {
         "lora": "{r: 3, alpha: 4.5, use_rslora: true, target_modules: [v_proj, q_proj]}", "targets": ["q_proj", "v_proj"],
         "r": 3, "alpha": 4.5, "rslora": True},
+    "dora": {"lora": "{r: 4, alpha: 8, use_dora: true, dropout: 0.1}", "targets": lora_sft.ALL_LINEAR, "r": 4, "alpha": 8,
+             "dropout": 0.1, "dora": True},
 }
 
 
@@ -81,7 +83,8 @@ def our_logits(folder, adapter_dir, tokens):
 def check_config(adapter_dir, case):
     ours = LoraConfig.from_pretrained(adapter_dir).to_dict()
     theirs = LoraConfig(r=case["r"], lora_alpha=case["alpha"], lora_dropout=case.get("dropout", 0.0), bias="none",
-                        use_rslora=case.get("rslora", False), target_modules=case["targets"], task_type="CAUSAL_LM",
+                        use_rslora=case.get("rslora", False), use_dora=case.get("dora", False),
+                        target_modules=case["targets"], task_type="CAUSAL_LM",
                         inference_mode=True).to_dict()
     for key, value in theirs.items():
         if key in ("base_model_name_or_path", "peft_version"):

@@ -30,6 +30,7 @@ CASES = {
     "llama, tied, float32": ("Llama", dict(tie_word_embeddings=True), torch.float32, {}),
     "llama, untied, bf16, rslora": ("Llama", dict(tie_word_embeddings=False), torch.bfloat16, {"rslora": True}),
     "qwen2, biases, two targets": ("Qwen2", {}, torch.float32, {"targets": ["q_proj", "down_proj"]}),
+    "llama, dora": ("Llama", dict(tie_word_embeddings=True), torch.float32, {"dora": True}),
     "phi3, fused projections": ("Phi3", dict(pad_token_id=0), torch.float32,
                                 {"targets": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]}),
 }

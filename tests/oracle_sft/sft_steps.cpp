@@ -110,6 +110,7 @@ void run(const json& spec, const std::filesystem::path& out) {
                           need(load_weights(model_dir, architecture, {at::kCPU, type, quant})));
   LoraAdapter adapter =
       need(LoraAdapter::read(architecture, spec["adapter"].get<std::string>(), at::kCPU, type));
+  adapter.set_base(model.weights());
   const std::unique_ptr<Optimizer> optimizer = optimizer_of(spec, adapter);
   const Schedule schedule{.kind = spec.contains("decay") ? LrScheduler::wsd : LrScheduler::cosine,
                           .peak = spec["learning_rate"].get<double>(),

@@ -33,6 +33,9 @@ CASES = {
     "two shards, no clipping": dict(shard="20KB", clip=0.0),
     "gradient descent with momentum": dict(optimizer="sgd"),
     "muon": dict(optimizer="muon"),
+    "dora": dict(dora=True, tied=True, kv=2),
+    "dora, rslora, three targets, accumulation": dict(
+        dora=True, rslora=True, micro=2, targets=["k_proj", "o_proj", "down_proj"]),
 }
 
 
@@ -66,7 +69,7 @@ def largest(values):
 def reference(spec, nudge=0.0):
     """Steps, adapter by the names of its file, and the first document's logits before and after."""
     steps, model, before = lora_sft.train(spec, nudge=nudge)
-    weights = {n.replace(".default", ""): p.detach() for n, p in model.named_parameters() if p.requires_grad}
+    weights = {lora_sft.file_name(n): p.detach() for n, p in model.named_parameters() if p.requires_grad}
     model.eval()
     return steps, weights, (before, lora_sft.logits(model, spec["steps"][0][0][0]["tokens"]))
 
@@ -84,7 +87,7 @@ def distances(ours, theirs):
 def check(name, case, folder):
     tiny_model(folder / "model", case)
     lora_sft.new_adapter(folder / "model", folder / "adapter", rank=4, alpha=8, b_std=0.1,
-                         targets=case.get("targets", lora_sft.ALL_LINEAR), rslora=case.get("rslora", False))
+                         targets=case.get("targets", lora_sft.ALL_LINEAR), rslora=case.get("rslora", False), dora=case.get("dora", False))
     spec = {"model": str(folder / "model"), "adapter": str(folder / "adapter"), "bf16": False, "threads": 1,
             "learning_rate": 1e-2, "warmup": 3, "weight_decay": 0.01, "max_grad_norm": case.get("clip", 1.0),
             "steps": random_steps(20, case.get("micro", 1), random.Random(7))}

@@ -36,11 +36,12 @@ def load(model_dir, dtype=torch.float32, quant=None):
     return model
 
 
-def new_adapter(model_dir, adapter_dir, rank, alpha, b_std, seed=0, targets=ALL_LINEAR, rslora=False):
+def new_adapter(model_dir, adapter_dir, rank, alpha, b_std, seed=0, targets=ALL_LINEAR, rslora=False, dora=False):
     """Writes a fresh adapter. b_std > 0: B is not zero, so that A has gradients from the first step."""
     torch.manual_seed(seed)
     model = get_peft_model(load(model_dir), LoraConfig(
-        r=rank, lora_alpha=alpha, target_modules=list(targets), use_rslora=rslora, task_type="CAUSAL_LM"))
+        r=rank, lora_alpha=alpha, target_modules=list(targets), use_rslora=rslora, use_dora=dora,
+        task_type="CAUSAL_LM"))
     for name, parameter in sorted(model.named_parameters()):
         if "lora_B" in name and b_std:
             torch.nn.init.normal_(parameter, std=b_std)
@@ -64,13 +65,18 @@ def logits(model, tokens):
         return model(input_ids=torch.tensor([tokens])).logits[0].float()
 
 
+def file_name(parameter):
+    """What peft calls a parameter in an adapter's file."""
+    return parameter.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector")
+
+
 def gradients(model, document):
     """Of the summed loss of one document, by the names of an adapter's file."""
     ids, mask, labels = padded([document])
     out = model(input_ids=ids, attention_mask=mask).logits[:, :-1]
     torch.nn.functional.cross_entropy(
         out.reshape(-1, out.shape[-1]).float(), labels[:, 1:].reshape(-1), reduction="sum").backward()
-    found = {n.replace(".default", ""): p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+    found = {file_name(n): p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
     model.zero_grad()
     return found
 

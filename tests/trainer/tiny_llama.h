@@ -152,6 +152,28 @@ inline LoraAdapter tiny_adapter(at::ScalarType type = at::kFloat,
   return adapter;
 }
 
+// With magnitudes that are not those of the start.
+inline LoraAdapter tiny_dora(const Transformer& model,
+                             std::vector<std::string> targets = {"all-linear"},
+                             double dropout = 0.0) {
+  const LoraShape shape{.rank = 3,
+                        .alpha = 6,
+                        .dropout = dropout,
+                        .use_dora = true,
+                        .targets = *projections_named(targets, model.architecture())};
+  LoraAdapter adapter = LoraAdapter::create(model.architecture(), shape, 5, at::kCPU, model.type());
+  adapter.set_base(model.weights());
+  adapter.start_magnitudes();
+  for (const NamedTensor& tensor : adapter.named(adapter.values())) {
+    const at::Tensor off =
+        random_tensor(tensor.value.sizes(), 0.1, std::hash<std::string>()(tensor.name));
+    const bool is_magnitude = tensor.value.dim() == 1;
+    tensor.value.add_(is_magnitude ? off.mul(tensor.value) : off);
+  }
+  adapter.refresh();
+  return adapter;
+}
+
 // Documents of the given lengths, about half of their tokens trained.
 inline PackedBatch tiny_batch(const std::vector<std::size_t>& lengths, std::uint64_t seed = 3) {
   std::vector<std::vector<std::int32_t>> tokens;
@@ -217,7 +239,12 @@ class ReferenceDecoder {
     const auto A = factors_.find(adapter_tensor_name(layer, projection, 'A'));
     if (A == factors_.end()) return y;
     const at::Tensor& B = factors_.at(adapter_tensor_name(layer, projection, 'B'));
-    return y + scale_ * at::matmul(at::matmul(x, A->second.t()), B.t());
+    y = y + scale_ * at::matmul(at::matmul(x, A->second.t()), B.t());
+    const auto magnitude = factors_.find(adapter_tensor_name(layer, projection, 'm'));
+    if (magnitude == factors_.end()) return y;
+    const at::Tensor W = block[projection].matrix().to(at::kDouble);
+    const at::Tensor norm = (W + scale_ * at::matmul(B, A->second)).square().sum(1).sqrt().detach();
+    return y * (magnitude->second / norm);
   }
 
   // x (N, heads, E), the angle of pair i at position p: p · theta^(-2i/E).

@@ -232,6 +232,24 @@ TEST_F(TrainingOptionsTest, EveryOptimizerGoesOnFromACheckpoint) {
   }
 }
 
+// Magnitudes are part of the adapter and of what a run goes on from; what is loaded later counts
+// with them.
+TEST_F(TrainingOptionsTest, DoraGoesOnFromACheckpointAndIsReadBack) {
+  const std::vector<std::string> set = {"lora.use_dora=true", "lora.dropout=0.1",
+                                        "train.save_steps=3", "train.save_total_limit=9"};
+  ASSERT_EQ(train("lora", {}), 0) << err_;
+  ASSERT_EQ(train("dora", set), 0) << err_;
+  EXPECT_NE(adapter_bytes("dora"), adapter_bytes("lora"));
+  EXPECT_NE(adapter_bytes("dora").find("lora_magnitude_vector"), std::string::npos);
+  std::vector<std::string> again = set;
+  again.push_back("train.resume_from=" + run("dora").checkpoint(3).string());
+  ASSERT_EQ(train("dora_again", again), 0) << err_;
+  EXPECT_EQ(adapter_bytes("dora_again"), adapter_bytes("dora"));
+  const std::string from = "lora.init_from=" + run("lora").adapter().string();
+  EXPECT_EQ(train("neither", {"lora.use_dora=true", from}), 2);
+  EXPECT_NE(err_.find("has no magnitudes"), std::string::npos) << err_;
+}
+
 // Six at once fit any machine; a checkpoint says how many it was made with.
 TEST_F(TrainingOptionsTest, AutoBatchTakesWhatFitsAndKeepsIt) {
   const std::string no_accumulation = "train.gradient_accumulation=null";

@@ -22,11 +22,12 @@ namespace {
 
 // Keys of adapter_config.json that are read below, or that say nothing about the arithmetic of a
 // finished adapter. Every other key must be null, false or empty: peft has dozens of variants
-// (DoRA, rank patterns, ...) and adds more, and each changes what the numbers mean.
+// (rank patterns, biases, ...) and adds more, and each changes what the numbers mean.
 constexpr auto kKnownKeys = std::to_array<std::string_view>(
     {"auto_mapping", "base_model_name_or_path", "bias", "inference_mode", "init_lora_weights",
      "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version",
-     "qalora_group_size", "r", "revision", "target_modules", "task_type", "use_rslora"});
+     "qalora_group_size", "r", "revision", "target_modules", "task_type", "use_dora",
+     "use_rslora"});
 
 // Start values that also change the base model's weights: the adapter alone is not the result.
 constexpr auto kChangesTheBase =
@@ -34,7 +35,7 @@ constexpr auto kChangesTheBase =
 
 Error refuse(const fs::path& path, const std::string& why) {
   return Error{ErrorKind::unsupported, path.string() + ": " + why,
-               "supported: plain LoRA on linear layers of the blocks, with or without rslora"};
+               "supported: LoRA and DoRA on linear layers of the blocks, with or without rslora"};
 }
 
 bool is_nothing(const json& value) {
@@ -94,6 +95,7 @@ Result<LoraShape> lora_shape_from(const LoraConfig& config, const Architecture& 
                    .alpha = config.alpha,
                    .dropout = config.dropout,
                    .use_rslora = config.use_rslora,
+                   .use_dora = config.use_dora,
                    .targets = std::move(*targets)};
 }
 
@@ -122,6 +124,7 @@ Result<LoraShape> read_lora_shape(const fs::path& adapter_dir, const Architectur
                    .alpha = *alpha,
                    .dropout = dropout,
                    .use_rslora = config->value("use_rslora", json(false)) == true,
+                   .use_dora = config->value("use_dora", json(false)) == true,
                    .targets = std::move(*targets)};
 }
 

@@ -158,10 +158,15 @@ class Pass {
     return lora_linear_backward(dy, state.P[static_cast<std::size_t>(group)], weights(layer, group),
                                 adapters(layer, group), dropout(layer, group), needs_dx);
   }
-  // With x as it went into the products.
-  void linear_A_backward(std::int64_t layer, InputGroup group, const at::Tensor& Q,
-                         const at::Tensor& x) const {
-    add_A_gradient(Q, x, adapters(layer, group), dropout(layer, group));
+  // The second half, with x as it went into the products and `dy` as it went into the first.
+  void linear_x_backward(std::int64_t layer, InputGroup group, const std::vector<at::Tensor>& dy,
+                         const at::Tensor& Q, const at::Tensor& x, const BlockState& state) const {
+    const LoraGroup& adapted = adapters(layer, group);
+    const Dropout dropped = dropout(layer, group);
+    add_A_gradient(Q, x, adapted, dropped);
+    if (!adapted.has_magnitudes()) return;
+    add_magnitude_gradient(dy, state.P[static_cast<std::size_t>(group)], x, weights(layer, group),
+                           adapted, dropped);
   }
   // (N, heads·E) seen as (N, heads, E).
   at::Tensor split_heads(const at::Tensor& x) const {
@@ -251,24 +256,26 @@ void Pass::backward(std::int64_t layer, const at::Tensor& dx, BlockState& state,
     const auto down = linear_backward(layer, InputGroup::mlp_out, {dhalf}, state);
     // In place: gate and up are their own gradients now, and down.dx is what went into `down`.
     activated_backward(architecture_, {state.gate, state.up}, down.dx);
-    linear_A_backward(layer, InputGroup::mlp_out, down.Q, down.dx);
+    linear_x_backward(layer, InputGroup::mlp_out, {dhalf}, down.Q, down.dx, state);
   }
   {
-    const auto in = linear_backward(layer, InputGroup::mlp_in,
-                                    joined(architecture_, GateUp{state.gate, state.up}), state);
-    linear_A_backward(layer, InputGroup::mlp_in, in.Q,
-                      half_input(state.middle, kept.feed_forward_norms));
+    const auto dboth = joined(architecture_, GateUp{state.gate, state.up});
+    const auto in = linear_backward(layer, InputGroup::mlp_in, dboth, state);
+    linear_x_backward(layer, InputGroup::mlp_in, dboth, in.Q,
+                      half_input(state.middle, kept.feed_forward_norms), state);
     input_backward(dx, in.dx, state.middle, kept.feed_forward_norms);
   }
-  const auto out =
-      linear_backward(layer, InputGroup::attention_out,
-                      {half_backward(dx, state.attention_half, kept.attention_norms)}, state);
-  linear_A_backward(layer, InputGroup::attention_out, out.Q, join_heads(state.attended.out));
-  const auto in = linear_backward(
-      layer, InputGroup::attention_in,
-      joined(architecture_, heads_backward(layer, split_heads(out.dx), state)), state, needs_dx);
-  linear_A_backward(layer, InputGroup::attention_in, in.Q,
-                    half_input(state.x, kept.attention_norms));
+  LoraLinearBackward out;
+  {
+    const at::Tensor dhalf = half_backward(dx, state.attention_half, kept.attention_norms);
+    out = linear_backward(layer, InputGroup::attention_out, {dhalf}, state);
+    linear_x_backward(layer, InputGroup::attention_out, {dhalf}, out.Q,
+                      join_heads(state.attended.out), state);
+  }
+  const auto dheads = joined(architecture_, heads_backward(layer, split_heads(out.dx), state));
+  const auto in = linear_backward(layer, InputGroup::attention_in, dheads, state, needs_dx);
+  linear_x_backward(layer, InputGroup::attention_in, dheads, in.Q,
+                    half_input(state.x, kept.attention_norms), state);
   if (needs_dx) input_backward(dx, in.dx, state.x, kept.attention_norms);
 }
 

@@ -209,6 +209,14 @@ TEST(ProblemsTest, BatchSizesMustAgreeWithTheProcesses) {
                           "train.per_device_batch_size; `train sft --dry-run` says what fits"));
 }
 
+TEST(ProblemsTest, MuonHasNoUpdateForMagnitudes) {
+  RunConfig config = valid();
+  config.train.optimizer = OptimizerKind::muon;
+  config.lora.use_dora = true;
+  EXPECT_THAT(broken(config), ElementsAre("train.optimizer muon makes updates of matrices, and "
+                                          "lora.use_dora has vectors | adamw and sgd take both"));
+}
+
 TEST(ProblemsTest, MomentumIsOfOptimizersThatHaveOne) {
   RunConfig config = valid();
   config.train.momentum = 0.5;

@@ -33,6 +33,10 @@ TEST(TrainingMemoryTest, CountsTheAdapterAsPeftDoes) {
   lora.r = 16;
   // "trainable params: 41,943,040" of print_trainable_parameters for Llama-3-8B, r 16, all linear.
   EXPECT_EQ(adapter_parameters(llama_8b(), lora), 41'943'040);
+  lora.use_dora = true;  // and a number for each row
+  EXPECT_EQ(adapter_parameters(llama_8b(), lora),
+            41'943'040 + 32 * (4096 + 2 * 1024 + 4096 + 2 * 14336 + 4096));
+  lora.use_dora = false;
   lora.target_modules = {"q_proj", "v_proj"};
   EXPECT_EQ(adapter_parameters(llama_8b(), lora), 32 * 16 * (8192 + 5120));
   lora.target_modules = {"no_such_module"};

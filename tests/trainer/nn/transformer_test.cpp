@@ -17,9 +17,7 @@ constexpr double kFloatTolerance = 2e-5;
 
 class TransformerGradientTest : public testing::TestWithParam<std::vector<std::string>> {};
 
-TEST_P(TransformerGradientTest, LossAndGradientsAreThoseOfTheReference) {
-  const Transformer model = tiny_model();
-  LoraAdapter adapter = tiny_adapter(at::kFloat, GetParam());
+void expect_gradients_of_reference(const Transformer& model, LoraAdapter adapter) {
   const PackedBatch batch = tiny_batch({7, 12, 1, 2, 20});
   const ReferenceDecoder reference(model, &adapter);
   const at::Tensor right = reference.loss_sum(batch) * 0.5;
@@ -33,6 +31,15 @@ TEST_P(TransformerGradientTest, LossAndGradientsAreThoseOfTheReference) {
     EXPECT_LT(relative_difference(tensor.value, expected), kFloatTolerance) << tensor.name;
     EXPECT_GT(expected.abs().max().item<double>(), 0.0) << tensor.name;
   }
+}
+
+TEST_P(TransformerGradientTest, LossAndGradientsAreThoseOfTheReference) {
+  expect_gradients_of_reference(tiny_model(), tiny_adapter(at::kFloat, GetParam()));
+}
+
+TEST_P(TransformerGradientTest, TheyAreWithMagnitudes) {
+  const Transformer model = tiny_model();
+  expect_gradients_of_reference(model, tiny_dora(model, GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, TransformerGradientTest,
