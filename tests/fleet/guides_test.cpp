@@ -118,7 +118,7 @@ TEST_F(GuidesTest, AwsSpot) {
   try_all({
       {"my-run.yaml --provider aws --instance-type one --region r1 --dry-run", 7, "without --spot"},
       {"my-run.yaml --provider aws --instance-type one --region r1 --no-spot --dry-run", 0,
-       "$1.29"},
+       "$1.33 per instance-hour with its disk"},
       {"my-run.yaml --provider aws --dry-run", 7, "g4dn.xlarge"},  // the default, not in the fake
       // Refused by name.
       {"my-run.yaml --provider aws --no-docker", 2, "--no-docker is not built yet"},
