@@ -77,6 +77,10 @@ Result<CommandLine> parse_launch(const std::vector<std::string>& arguments) {
   if (name == "run" && !line->show.empty() && line->show.starts_with(find_verb("run").summary)) {
     line->show = list_of_verbs(line->show);
   }
+  if (line->run.destroy) {
+    line->verb = "down";
+    line->down.all = line->words.empty();
+  }
   return take_run_files(std::move(*line));
 }
 

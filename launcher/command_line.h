@@ -36,6 +36,7 @@ struct RunFlags {
   bool user_data = false;  // print the rendered cloud-init instead of the plan
   bool follow = false;
   bool wait = false;
+  bool destroy = false;                         // not a run at all: as `launch down`
   bool all_configs = false;                     // offers with 1, 2, 4 and 8 GPUs
   std::optional<std::chrono::seconds> timeout;  // of --wait and --follow
 };

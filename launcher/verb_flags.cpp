@@ -75,6 +75,11 @@ void VerbParser::add_run(bool plan) {
     // Spelled out for scripts; it is what happens anyway.
     app_.add_flag_callback(
         "--detach", [] {}, "Return after the agent's first sign of life (default)");
+    // Of scripts that are replaced.
+    app_.add_flag_callback(
+        "--no-docker", [] {}, "No container is built, with or without it");
+    app_.add_flag("--destroy", line_.run.destroy,
+                  "Start nothing; end the runs that are named, or all, as `launch down` does");
     seconds("--timeout", line_.run.timeout, "Longest wait of --follow and --wait");
   }
   app_.add_flag("--user-data", line_.run.user_data, "Print the machine's start-up file");

@@ -120,9 +120,9 @@ TEST_F(GuidesTest, AwsSpot) {
       {"my-run.yaml --provider aws --instance-type one --region r1 --no-spot --dry-run", 0,
        "$1.33 per instance-hour with its disk"},
       {"my-run.yaml --provider aws --dry-run", 7, "g4dn.xlarge"},  // the default, not in the fake
-      // Refused by name.
-      {"my-run.yaml --provider aws --no-docker", 2, "--no-docker is not built yet"},
-      {"--destroy", 2, "--destroy is not built yet"},
+      {"my-run.yaml --provider aws --instance-type one --no-spot --no-docker --dry-run", 0,
+       "$1.33"},
+      {"--destroy --yes", 0, "there is nothing to destroy"},
   });
   EXPECT_EQ(cloud->fleet.billing(), 0);
 }
