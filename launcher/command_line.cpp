@@ -80,6 +80,9 @@ Result<CommandLine> parse_launch(const std::vector<std::string>& arguments) {
   if (line->run.destroy) {
     line->verb = "down";
     line->down.all = line->words.empty();
+  } else if (!line->run.resume.empty()) {
+    line->verb = "resume";
+    line->words = {line->run.resume};
   }
   return take_run_files(std::move(*line));
 }

@@ -37,6 +37,7 @@ struct RunFlags {
   bool follow = false;
   bool wait = false;
   bool destroy = false;                         // not a run at all: as `launch down`
+  std::string resume;                           // a run, to go on with as `launch resume`
   bool all_configs = false;                     // offers with 1, 2, 4 and 8 GPUs
   std::optional<std::chrono::seconds> timeout;  // of --wait and --follow
 };

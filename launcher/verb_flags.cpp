@@ -80,6 +80,8 @@ void VerbParser::add_run(bool plan) {
         "--no-docker", [] {}, "No container is built, with or without it");
     app_.add_flag("--destroy", line_.run.destroy,
                   "Start nothing; end the runs that are named, or all, as `launch down` does");
+    app_.add_option("--resume", line_.run.resume, "Go on with this run, as `launch resume` does")
+        ->type_name("RUN");
     seconds("--timeout", line_.run.timeout, "Longest wait of --follow and --wait");
   }
   app_.add_flag("--user-data", line_.run.user_data, "Print the machine's start-up file");

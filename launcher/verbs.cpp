@@ -144,8 +144,8 @@ constexpr auto kUnbuiltVerbs = std::to_array<std::string_view>(
     {"shell", "exec", "open", "tunnel", "sync", "report", "chat", "convert"});
 
 constexpr auto kUnbuiltFlags = std::to_array<std::string_view>(
-    {"--steps", "--instance-id", "--resume", "--insecure", "--keep-volume", "--destroy-volume",
-     "--what", "--filter-langs", "--max-workers", "--dataset-name"});
+    {"--steps", "--instance-id", "--insecure", "--keep-volume", "--destroy-volume", "--what",
+     "--filter-langs", "--max-workers", "--dataset-name"});
 
 template <class List>
 bool contains(const List& list, std::string_view word) {

@@ -66,6 +66,22 @@ TEST(CommandLineTest, TakesNoVerbAsRun) {
   EXPECT_EQ(line.common.config_files, Words{"my-run.yaml"});
 }
 
+// Flags of the scripts that are replaced. Without a run --destroy is for all, with one for it
+// alone.
+TEST(CommandLineTest, TakesWhatIsACommandHereAsAFlagToo) {
+  const CommandLine all = parsed({"--destroy", "--yes"});
+  EXPECT_EQ(all.verb, "down");
+  EXPECT_TRUE(all.down.all);
+  const CommandLine one = parsed({"--destroy", "my-run"});
+  EXPECT_EQ(one.verb, "down");
+  EXPECT_EQ(one.words, Words{"my-run"});
+  EXPECT_FALSE(one.down.all);
+  const CommandLine resumed = parsed({"--resume", "my-run", "--wait"});
+  EXPECT_EQ(resumed.verb, "resume");
+  EXPECT_EQ(resumed.words, Words{"my-run"});
+  EXPECT_TRUE(resumed.run.wait);
+}
+
 TEST(CommandLineTest, FindsTheVerbBehindFlagsAndNotInTheirValues) {
   EXPECT_EQ(parsed({"-c", "a.yaml", "plan"}).verb, "plan");
   EXPECT_EQ(parsed({"--json", "plan"}).verb, "plan");
