@@ -140,10 +140,10 @@ Status Report::go_on_from(std::int64_t step) {
     if (end == std::string_view::npos) break;  // torn
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end + 1);
-    const Result<nlohmann::json> json = parse_json(line, "metrics.jsonl");
-    if (!json || !json->is_object()) continue;
-    const auto at = json->find("current_steps");
-    if (at == json->end() || !at->is_number_integer() || at->get<std::int64_t>() > step) continue;
+    const Result<nlohmann::json> parsed = parse_json(line, "metrics.jsonl");
+    if (!parsed || !parsed->is_object()) continue;
+    const auto at = parsed->find("current_steps");
+    if (at == parsed->end() || !at->is_number_integer() || at->get<std::int64_t>() > step) continue;
     kept.append(line).append("\n");
   }
   return write_file(run_.metrics(), kept);

@@ -157,9 +157,9 @@ Status SftRun::agree_with_first() {
   for (const Optimizer::Moment& moment : optimizer_->moments()) ranks.take_from_first(moment.flat);
   ranks.take_from_first(parts_.adapter.values());
   parts_.adapter.refresh();
-  const Result<nlohmann::json> json = parse_json(said, "rank 0");
-  if (!json) return json.error();
-  Result<TrainingState> first = training_state_from_json(*json);
+  const Result<nlohmann::json> parsed = parse_json(said, "rank 0");
+  if (!parsed) return parsed.error();
+  Result<TrainingState> first = training_state_from_json(*parsed);
   if (!first) return first.error();
   if (Status same = check_identity(first->identity, state_.identity, "rank 0"); !same) return same;
   state_ = std::move(*first);

@@ -175,9 +175,9 @@ std::vector<Error> run_planned(const TrainCommandLine& line) {
 
 // By the first rank's plan: its run, its name, its day.
 std::vector<Error> run_as_rank(const TrainCommandLine& line, Ranks ranks) {
-  const Result<nlohmann::json> json = parse_json(ranks.from_first({}), "the plan of rank 0");
-  if (!json) return {json.error()};
-  const Result<RunPlan> plan = plan_from_json(*json);
+  const Result<nlohmann::json> said = parse_json(ranks.from_first({}), "the plan of rank 0");
+  if (!said) return {said.error()};
+  const Result<RunPlan> plan = plan_from_json(*said);
   if (!plan) return {plan.error()};
   const RunDirectory run{plan->run_dir};
   const Result<FinishedEvent> finished = train(line, *plan, run, {}, std::move(ranks));

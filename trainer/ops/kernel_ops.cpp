@@ -52,10 +52,6 @@ void with_type(const char* op, const at::Tensor& x, const auto& use) {
   }
 }
 
-std::int64_t divided_up(std::int64_t count, std::int64_t by) {
-  return (count + by - 1) / by;
-}
-
 cuda::GluForm glu_form(const at::Tensor& e, GateActivation activation) {
   return {.rows = e.size(0),
           .cols = e.size(1),
@@ -185,7 +181,7 @@ Nf4Weight KernelOps::nf4_quantize(const at::Tensor& given, bool double_quant) co
     return at::empty({count}, given.options().dtype(type));
   };
   const cuda::Stream stream = place_.stream(given);
-  weight.packed = room(divided_up(weight.count(), 2), at::kByte);
+  weight.packed = room(weight.packed_bytes(), at::kByte);
   at::Tensor absmax = room(blocks, at::kFloat);
   with_type(kOp, given, [&]<class T>(T) {
     check_launch(kOp, cuda::nf4_quantize<T>(data<std::uint8_t>(weight.packed), data<float>(absmax),
@@ -201,7 +197,7 @@ Nf4Weight KernelOps::nf4_quantize(const at::Tensor& given, bool double_quant) co
   weight.code = code_here.to(given.device());
   weight.offset = room(1, at::kFloat);
   weight.quantized = room(blocks, at::kByte);
-  weight.scale = room(divided_up(blocks, cuda::kNf4ScaleBlock), at::kFloat);
+  weight.scale = room(weight.scale_groups(), at::kFloat);
   check_launch(kOp,
                cuda::nf4_mean(data<float>(weight.offset), data<float>(absmax), blocks, stream));
   check_launch(kOp, cuda::nf4_quantize_scales(data<std::uint8_t>(weight.quantized),

@@ -19,10 +19,6 @@ namespace {
 using cuda::kNf4Block;
 using cuda::kNf4ScaleBlock;
 
-std::int64_t divided_up(std::int64_t count, std::int64_t by) {
-  return (count + by - 1) / by;
-}
-
 template <class T>
 const T* data(const at::Tensor& x) {
   return x.const_data_ptr<T>();
@@ -30,7 +26,7 @@ const T* data(const at::Tensor& x) {
 
 void quantize_scales(Nf4Weight& weight, const at::Tensor& absmax) {
   static const std::array<float, 256> code = cuda::nf4_scale_code();
-  const std::int64_t blocks = weight.blocks(), groups = divided_up(blocks, kNf4ScaleBlock);
+  const std::int64_t blocks = weight.blocks(), groups = weight.scale_groups();
   weight.offset = absmax.mean().reshape({1});
   weight.quantized = at::empty({blocks}, at::kByte);
   weight.scale = at::empty({groups}, at::kFloat);
@@ -88,7 +84,7 @@ Nf4Weight nf4_quantize(const at::Tensor& given, bool double_quant) {
   TORCH_CHECK(has_row_kernels(given), "nf4_quantize: no way to do it on ", given.device(), " in ",
               given.scalar_type(), "; this build has no kernels");
   Nf4Weight weight{.rows = given.size(0), .columns = given.size(1), .block = kNf4Block};
-  weight.packed = at::empty({divided_up(weight.count(), 2)}, at::kByte);
+  weight.packed = at::empty({weight.packed_bytes()}, at::kByte);
   at::Tensor absmax = at::empty({weight.blocks()}, at::kFloat);
   with_row_type(given, [&]<class T>(T) {
     for_row_ranges(weight.blocks(), kNf4Block, [&](std::int64_t first, std::int64_t blocks) {

@@ -19,10 +19,10 @@ namespace mayfly {
 struct Nf4Weight {
   std::int64_t rows = 0, columns = 0;
   std::int64_t block = 64;  // weights that share a scale: a power of two from 32 to 4096
-  at::Tensor packed{};      // ((rows · columns + 1) / 2): two weights a byte, the first high
+  at::Tensor packed{};      // (packed_bytes): two weights a byte, the first high
   at::Tensor absmax{};      // (blocks); undefined where the scales are quantised
   at::Tensor quantized{};   // (blocks)
-  at::Tensor scale{};       // (blocks / 256, rounded up)
+  at::Tensor scale{};       // (scale_groups): 256 blocks each
   at::Tensor code{};        // (256), ascending
   at::Tensor offset{};      // (1)
 
@@ -31,6 +31,12 @@ struct Nf4Weight {
   }
   std::int64_t blocks() const {
     return (count() + block - 1) / block;
+  }
+  std::int64_t packed_bytes() const {
+    return (count() + 1) / 2;
+  }
+  std::int64_t scale_groups() const {
+    return (blocks() + cuda::kNf4ScaleBlock - 1) / cuda::kNf4ScaleBlock;
   }
   // Of all tensors above.
   std::int64_t bytes() const;
